@@ -1,0 +1,109 @@
+"""The agent's addresses. Each reads its request, calls one function of the pipeline and answers in the contract's
+words.
+"""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from agent_service.api.dependencies import Authenticated, Running
+from agent_service.api.refusals import responses
+from agent_service.api.streaming import EventStream, until_left
+from agent_service.contract import (
+    ChatRequest,
+    ChatResponse,
+    DeleteVectorsRequest,
+    DeleteVectorsResponse,
+    EmbedAndStoreRequest,
+    EmbedAndStoreResponse,
+    ListVectorsRequest,
+    ListVectorsResponse,
+    ModelsResponse,
+    ReadyResponse,
+    RetrieveRequest,
+    RetrieveResponse,
+)
+from agent_service.pipeline.answering import answer, collected
+from agent_service.pipeline.retrieving import retrieve
+from agent_service.pipeline.storing import delete_vectors, embed_and_store, list_vectors
+
+REQUESTS = (ChatRequest, DeleteVectorsRequest, EmbedAndStoreRequest, ListVectorsRequest, RetrieveRequest)
+
+_REFUSALS = responses(401, 403, 408, 413, 422, 500, 502, 503, 504)
+
+probes = APIRouter(tags=["probes"])
+router = APIRouter(responses=_REFUSALS)
+
+
+def _body(model: type[BaseModel]) -> dict[str, Any]:
+    """For the OpenAPI document: the body is read by the dependency, which has to see its raw bytes."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+@probes.get("/health")
+async def health() -> dict[str, str]:
+    """Whether the process runs."""
+    return {"status": "ok"}
+
+
+@probes.get("/readyz", response_model=ReadyResponse, responses={503: {"model": ReadyResponse}})
+async def ready(running: Running) -> Response:
+    """Whether it can do its work; names what it cannot do."""
+    state = await running.ready()
+    return JSONResponse(state.model_dump(), 200 if state.ready else 503, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/models", tags=["models"])
+async def models(_: Authenticated, running: Running) -> ModelsResponse:
+    return running.catalogue.listing()
+
+
+@router.post("/embed_and_store", tags=["vectors"], openapi_extra=_body(EmbedAndStoreRequest))
+async def store(call: Authenticated, running: Running) -> EmbedAndStoreResponse:
+    """Embeds what is missing. Runs to its end also when the caller leaves: what was paid for is kept for the next
+    try.
+    """
+    request = call.read(EmbedAndStoreRequest)
+    namespace = call.namespace()
+    reader, shelf = running.reader(request.embedding), running.shelf()
+    return await embed_and_store(request, namespace=namespace, reader=reader, shelf=shelf, turnstile=running.turnstile)
+
+
+@router.post("/retrieve", tags=["vectors"], openapi_extra=_body(RetrieveRequest))
+async def search(call: Authenticated, running: Running, http: Request) -> RetrieveResponse:
+    request = call.read(RetrieveRequest)
+    namespace = call.namespace()
+    reader, shelf = running.reader(request.embedding), running.shelf()
+    return await until_left(http.receive, retrieve(request, namespace=namespace, reader=reader, shelf=shelf))
+
+
+@router.post(
+    "/chat",
+    tags=["chat"],
+    response_model=ChatResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "The answer, whole or as events"}},
+    openapi_extra=_body(ChatRequest),
+)
+async def chat(call: Authenticated, running: Running, http: Request) -> Response:
+    request = call.read(ChatRequest)
+    call.require_person_and_bot()
+    events = answer(request, speaker=running.speaker(request.model), budget=call.claims.max_output_tokens)
+    if request.stream:
+        settings = running.settings
+        return EventStream(events, heartbeat=settings.agent_heartbeat_seconds, patience=settings.agent_reader_seconds)
+    whole = await until_left(http.receive, collected(events))
+    return Response(whole.model_dump_json(), media_type="application/json")
+
+
+@router.post("/vectors/delete", tags=["vectors"], openapi_extra=_body(DeleteVectorsRequest))
+async def delete(call: Authenticated, running: Running) -> DeleteVectorsResponse:
+    """Deletes, then counts what is left."""
+    return await delete_vectors(call.read(DeleteVectorsRequest), namespace=call.namespace(), shelf=running.shelf())
+
+
+@router.post("/vectors/list", tags=["vectors"], openapi_extra=_body(ListVectorsRequest))
+async def listing(call: Authenticated, running: Running) -> ListVectorsResponse:
+    return await list_vectors(call.read(ListVectorsRequest), namespace=call.namespace(), shelf=running.shelf())

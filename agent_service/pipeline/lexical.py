@@ -1,0 +1,140 @@
+"""Texts and questions as the terms of the lexical index: numbers, so that the index holds no word of anybody's.
+
+A word is cut to its stem (Snowball) in the language of its text; what joins and points is left out. Neighbouring words
+give a second term, which counts less. Scripts without spaces give pairs of neighbouring characters. A question is asked
+in all languages of the texts it is asked of, and all forms that a word takes there stand for one another.
+"""
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from itertools import pairwise
+
+import snowballstemmer
+
+from agent_service.pipeline.languages import STOPS, language_of
+from agent_service.pipeline.question_words import UNSPACED_QUESTION_WORDS
+from agent_service.pipeline.terms import is_unspaced, pairs_of, words_of
+from agent_service.ports import Asked, Indexed
+
+HEADING_TIMES = 2
+PAIR_WEIGHT = 0.25
+MOST = 32_767
+"""Of a term in a text, and of terms of a text: both are stored in two bytes."""
+LONGEST_STEMMED = 40
+MOST_LANGUAGES = 4
+"""Of a namespace that a question is asked in."""
+MOST_ASKED_WORDS = 400
+REMEMBERED_WORDS = 100_000
+
+_STEMMERS = {
+    "en": "english",
+    "de": "german",
+    "fr": "french",
+    "es": "spanish",
+    "it": "italian",
+    "pt": "portuguese",
+    "nl": "dutch",
+    "sv": "swedish",
+    "da": "danish",
+    "no": "norwegian",
+    "fi": "finnish",
+    "tr": "turkish",
+    "ro": "romanian",
+    "pl": "polish",
+    "hu": "hungarian",
+    "cs": "czech",
+    "id": "indonesian",
+    "ru": "russian",
+    "el": "greek",
+    "ar": "arabic",
+    "fa": "persian",
+    "hi": "hindi",
+    "hy": "armenian",
+    "ta": "tamil",
+}
+_stemming = threading.Lock()
+"""A stemmer keeps the word it works on in itself."""
+
+
+def indexed(text: str, heading: str = "") -> Indexed:
+    words = words_of(text)
+    language = language_of(words)
+    counts: Counter[int] = Counter()
+    length = 0
+    for part in (words, *[words_of(heading)] * HEADING_TIMES):
+        singles = [_numbers(word, language) for word in part if _says_something(word, language)]
+        counts.update(number for numbers in singles for number in numbers)
+        counts.update(_pairs(singles))
+        length += sum(map(len, singles))
+    return Indexed(language, min(length, MOST), {term: min(count, MOST) for term, count in counts.items()})
+
+
+def asked(question: str, languages: Sequence[str]) -> list[Asked]:
+    """Empty where the question has only joining words. `languages` of the texts, most used first."""
+    words = words_of(UNSPACED_QUESTION_WORDS.sub(" ", question))[:MOST_ASKED_WORDS]
+    own = language_of(words, likely=languages, fewest=1)
+    words = [word for word in words if _says_something(word, own)]
+    counts: Counter[tuple[frozenset[int], float]] = Counter()
+    for word in words:
+        for forms in _forms_of(word, languages):
+            counts[forms, 1.0] += 1
+    for first, second in pairwise(words):
+        if forms := _pair_forms(first, second, languages):
+            counts[forms, PAIR_WEIGHT] += 1
+    return [Asked(forms, weight * count) for (forms, weight), count in counts.items()]
+
+
+def _forms_of(word: str, languages: Sequence[str]) -> list[frozenset[int]]:
+    if is_unspaced(word):
+        return [frozenset([number]) for number in _numbers(word, "")]
+    return [frozenset(_numbers(word, language)[0] for language in languages)]
+
+
+def _pair_forms(first: str, second: str, languages: Sequence[str]) -> frozenset[int]:
+    return frozenset(
+        pair for language in languages for pair in _pairs([_numbers(first, language), _numbers(second, language)])
+    )
+
+
+def _pairs(singles: Sequence[tuple[int, ...]]) -> Iterator[int]:
+    for first, second in pairwise(singles):
+        if len(first) == len(second) == 1:
+            yield _signed(first[0] * 0x9E3779B1 + second[0])
+
+
+def _says_something(word: str, language: str) -> bool:
+    return word not in STOPS.get(language, ())
+
+
+@lru_cache(REMEMBERED_WORDS)
+def _numbers(word: str, language: str) -> tuple[int, ...]:
+    """One for a word, several for a run without spaces."""
+    if is_unspaced(word):
+        return tuple(map(_number, pairs_of(word)))
+    return (_number(_stem(word, language)),)
+
+
+def _number(term: str) -> int:
+    """In four bytes. That two of some 100,000 terms of a bot share one happens, and costs a little precision."""
+    digest = hashlib.blake2b(term.encode("utf-8", "replace"), digest_size=4).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _signed(number: int) -> int:
+    return (number + 2**31) % 2**32 - 2**31
+
+
+def _stem(word: str, language: str) -> str:
+    if language not in _STEMMERS or len(word) > LONGEST_STEMMED or word[0].isdigit():
+        return word
+    with _stemming:
+        stem: str = _stemmer(language).stemWord(word)
+    return stem
+
+
+@cache
+def _stemmer(language: str) -> snowballstemmer.stemmer:
+    return snowballstemmer.stemmer(_STEMMERS[language])

@@ -1,0 +1,122 @@
+"""The catalogue together with how each part of it is called: limits, retries and breakers, one of each per upstream."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from agent_service.contract import ReadyResponse
+from agent_service.errors import AgentServiceError
+from agent_service.pipeline.answering import Speaker
+from agent_service.pipeline.calling import Limits, Policy, Upstream
+from agent_service.pipeline.catalogue import Catalogue
+from agent_service.pipeline.storing import LexicalShelf, Reader, Shelf, Turnstile
+from agent_service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LEXICAL = "lexical index"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    settings: Settings
+    catalogue: Catalogue
+    turnstile: Turnstile = field(default_factory=Turnstile)
+    _upstreams: dict[str, Upstream] = field(default_factory=dict)
+
+    def speaker(self, model_id: str) -> Speaker:
+        """Raises UnknownModel."""
+        settings = self.settings
+        limits = Limits(
+            total=settings.model_total_seconds,
+            retries=settings.model_retries,
+            first=settings.model_first_byte_seconds,
+            idle=settings.model_idle_seconds,
+        )
+        return Speaker(self.catalogue.chat_model(model_id), self._upstream(model_id), limits)
+
+    def reader(self, embedding_id: str) -> Reader:
+        """Raises UnknownEmbedding."""
+        settings = self.settings
+        return Reader(
+            embedder=self.catalogue.embedder(embedding_id),
+            upstream=self._upstream(embedding_id),
+            query_limits=Limits(settings.embedding_query_seconds, settings.embedding_query_retries),
+            store_limits=Limits(settings.embedding_store_seconds, settings.embedding_store_retries),
+        )
+
+    def shelf(self) -> Shelf:
+        settings = self.settings
+        return Shelf(
+            store=self.catalogue.store,
+            upstream=self._upstream(self.catalogue.store_name),
+            limits=Limits(settings.vector_seconds, settings.vector_retries),
+            delete_limits=Limits(settings.vector_delete_seconds, settings.vector_retries),
+            lexical=self._lexical_shelf(),
+        )
+
+    def _lexical_shelf(self) -> LexicalShelf | None:
+        if self.catalogue.lexical is None:
+            return None
+        settings = self.settings
+        return LexicalShelf(
+            index=self.catalogue.lexical,
+            upstream=self._upstream(LEXICAL),
+            limits=Limits(settings.vector_seconds, settings.vector_retries),
+            delete_limits=Limits(settings.vector_delete_seconds, settings.vector_retries),
+        )
+
+    async def warm(self) -> None:
+        """Does before the first request what the first request would wait for. A part that is away is no reason not
+        to start.
+        """
+        try:
+            await self._check(self.catalogue.store_name, self.catalogue.store.check)
+            if self.catalogue.lexical:
+                await self._check(LEXICAL, self.catalogue.lexical.check)
+            if self.catalogue.default_embedding.startswith("local:"):
+                await self.catalogue.embedder(self.catalogue.default_embedding).embed_query("warm")
+        except AgentServiceError as error:
+            log.error("Not ready: %s (%s)", error.message, error.__cause__ or "no further cause")
+
+    async def ready(self) -> ReadyResponse:
+        checks = {
+            "vector_store": await self._state(self.catalogue.store_name, self.catalogue.store.check),
+            "embedding": self._breaker_state(self.catalogue.default_embedding),
+            "chat_model": self._breaker_state(self.catalogue.default_chat_model),
+        }
+        ready = all(state == "ok" for state in checks.values())
+        if self.catalogue.lexical is None:
+            return ReadyResponse(ready=ready, checks=checks | {"lexical_index": "off: it needs DATABASE_URL"})
+        checks["lexical_index"] = await self._state(LEXICAL, self.catalogue.lexical.check)
+        return ReadyResponse(ready=ready and checks["lexical_index"] == "ok", checks=checks)
+
+    async def _state(self, name: str, check: Callable[[], Awaitable[None]]) -> str:
+        try:
+            await self._check(name, check)
+        except AgentServiceError as error:
+            return f"{name}: {error.message}"
+        return "ok"
+
+    async def _check(self, name: str, check: Callable[[], Awaitable[None]]) -> None:
+        """Past the breaker: whether the store answers is the question."""
+        await Upstream(name, Policy()).call(check, Limits(self.settings.vector_seconds))
+
+    def _breaker_state(self, name: str) -> str:
+        """Ready again when the breaker's rest is over: without requests it would never learn that it may close."""
+        return f"{name}: has been failing and is left alone" if self._upstream(name).breaker.rest() > 0 else "ok"
+
+    def _upstream(self, name: str) -> Upstream:
+        settings = self.settings
+        if name not in self._upstreams:
+            self._upstreams[name] = Upstream(
+                name,
+                Policy(
+                    retry_delay=settings.retry_delay_seconds,
+                    budget_ratio=settings.retry_budget_ratio,
+                    budget_burst=settings.retry_budget_burst,
+                    breaker_failures=settings.breaker_failures,
+                    breaker_seconds=settings.breaker_seconds,
+                ),
+            )
+        return self._upstreams[name]

@@ -1,0 +1,208 @@
+"""The schema `vectors` in PostgreSQL: its connections and its migrations.
+
+The vectors need the extension `vector`; the lexical index needs no extension, so that it also stands beside Pinecone on
+any PostgreSQL.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from pgvector.psycopg import register_vector_async
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from agent_service.errors import Misconfigured, UpstreamError
+from agent_service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+MIGRATION_LOCK = 0x43535645  # any number no one else locks: "CSVE"
+VECTORS = 1
+
+MIGRATIONS = {
+    VECTORS: """
+    create extension if not exists vector;
+    create table vectors.vector (
+        namespace text not null,
+        chunk uuid not null,
+        document uuid not null,
+        version uuid not null,
+        embedding halfvec not null,
+        primary key (namespace, chunk)
+    );
+    alter table vectors.vector alter column embedding set storage plain;
+    create index vector_document on vectors.vector (namespace, document);
+    """,
+    2: """
+    create table vectors.lexicon (
+        id int generated always as identity primary key,
+        namespace text not null unique,
+        numbered int not null
+    );
+    create table vectors.namespace_stat (
+        lexicon int not null references vectors.lexicon,
+        language text not null,
+        n int not null check (n >= 0),
+        sum_len bigint not null check (sum_len >= 0),
+        primary key (lexicon, language)
+    );
+    create table vectors.term_stat (
+        lexicon int not null,
+        term int not null,
+        df int not null check (df > 0),
+        primary key (lexicon, term)
+    );
+    create table vectors.lexical_chunk (
+        lexicon int not null references vectors.lexicon,
+        number int not null,
+        chunk uuid not null,
+        document uuid not null,
+        version uuid not null,
+        language text not null,
+        len smallint not null,
+        terms int[] not null,
+        primary key (lexicon, chunk),
+        unique (lexicon, number)
+    );
+    create index lexical_chunk_document on vectors.lexical_chunk (lexicon, document);
+    create table vectors.posting (
+        lexicon int not null,
+        term int not null,
+        number int not null,
+        tf smallint not null,
+        len smallint not null,
+        primary key (lexicon, term, number) include (tf, len)
+    );
+    """,
+}
+"""Applied once each, in order; one that has been released is never changed, the next one is added."""
+
+_NO_EXTENSION = (
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.FeatureNotSupported,
+    psycopg.errors.UndefinedFile,
+)
+_MIGRATION_TABLE = """
+    create table if not exists vectors.migration (
+        number int primary key,
+        applied_at timestamptz not null default now()
+    )
+"""
+
+Connection = AsyncConnection[TupleRow]
+
+
+class Database:
+    """Connects and migrates with the first call, so that the service starts, and says what is missing, while the
+    database is away. `name` is the upstream's in errors.
+    """
+
+    def __init__(self, settings: Settings, name: str, *, vectors: bool) -> None:
+        self._url = settings.vectors_url
+        self._connect_seconds = settings.vector_connect_seconds
+        self._size = settings.vector_pool_size
+        self._name = name
+        self._vectors = vectors
+        self._pool: AsyncConnectionPool[Connection] | None = None
+        self._opening = asyncio.Lock()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """One statement or one transaction; the connection goes back at once and is not held while a model is waited
+        for.
+        """
+        try:
+            async with (await self._opened()).connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            raise UpstreamError("unreachable", self._name) from error
+        except psycopg.DataError as error:
+            raise UpstreamError("rejected", self._name) from error
+        except psycopg.DatabaseError as error:
+            raise UpstreamError("unavailable", self._name) from error
+
+    async def aclose(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    async def _opened(self) -> AsyncConnectionPool[Connection]:
+        if self._pool is None:
+            async with self._opening:
+                if self._pool is None:
+                    await self._migrate()
+                    self._pool = await self._new_pool()
+        return self._pool
+
+    async def _new_pool(self) -> AsyncConnectionPool[Connection]:
+        pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            self._url,
+            kwargs=self._connect_options(),
+            min_size=1,
+            max_size=self._size,
+            timeout=self._connect_seconds,
+            configure=self._configure,
+            check=AsyncConnectionPool.check_connection,  # after a restart of the database all of them are dead
+            reconnect_timeout=self._connect_seconds,
+            name=self._name,
+            open=False,
+        )
+        await pool.open()
+        return pool
+
+    async def _configure(self, connection: Connection) -> None:
+        # Compiling a query takes longer than any of these runs.
+        await connection.execute("set jit = off")
+        if self._vectors:
+            await register_vector_async(connection)
+
+    async def _migrate(self) -> None:
+        connection = await AsyncConnection.connect(self._url, **self._connect_options())
+        async with connection:
+            try:
+                async with connection.transaction():
+                    await _apply_migrations(connection, vectors=self._vectors)
+            except _NO_EXTENSION as error:
+                raise Misconfigured(
+                    "The vectors need PostgreSQL's extension `vector`: it is not there or this user may not create "
+                    "it. An administrator runs in this database: CREATE EXTENSION vector; GRANT CREATE ON DATABASE …;",
+                    details={"upstream": self._name},
+                ) from error
+
+    def _connect_options(self) -> dict[str, Any]:
+        # Without autocommit a single select would open a transaction and cost two round trips more.
+        return {"autocommit": True, "connect_timeout": max(1, round(self._connect_seconds))}
+
+
+async def _apply_migrations(connection: Connection, *, vectors: bool) -> None:
+    """Under a lock, so that processes that start together do not both create the tables."""
+    await connection.execute("select pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+    await connection.execute("create schema if not exists vectors")
+    await connection.execute(_MIGRATION_TABLE)
+    rows = await (await connection.execute("select number from vectors.migration")).fetchall()
+    applied = {row[0] for row in rows}
+    for number, statements in MIGRATIONS.items():
+        if number not in applied and (vectors or number != VECTORS):
+            await connection.execute(statements.encode())
+            await connection.execute("insert into vectors.migration (number) values (%s)", (number,))
+            log.info("Applied migration %s of the vectors' schema", number)
+
+
+def which(
+    namespace: str, document: UUID | None, version: UUID | None, keep_version: UUID | None
+) -> dict[str, str | UUID | None]:
+    """Parameters for `WHICH`."""
+    return {"namespace": namespace, "document": document, "version": version, "keep_version": keep_version}
+
+
+WHICH = """
+    (%(document)s::uuid is null or document = %(document)s)
+    and (%(version)s::uuid is null or version = %(version)s)
+    and (%(keep_version)s::uuid is null or version <> %(keep_version)s)
+"""

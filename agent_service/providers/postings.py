@@ -1,0 +1,254 @@
+"""The lexical index in PostgreSQL: one row for each term of each chunk, ranked by BM25 (Robertson and Zaragoza, "The
+Probabilistic Relevance Framework: BM25 and Beyond", 2009) when asked.
+
+What BM25 needs to know of a whole namespace (how many chunks, how many words, in how many chunks a term is) is counted
+in the transaction that changes it. The row of the namespace's lexicon is locked for the whole of it: changes of one
+namespace follow one another, those of different ones do not wait.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from agent_service.contract import Hit, StoredVector
+from agent_service.ports import Asked, LexicalChunk, Lexicon, Ranked
+from agent_service.providers.postgres import WHICH, Connection, Database, which
+
+NAME = "lexical index"
+K1, B = 1.2, 0.75
+FEWEST_CHUNKS = 50
+"""Of a smaller namespace no term is rare; for the confidence it counts as one of so many chunks."""
+DELETED_AT_ONCE = 1000
+
+_OPEN = """
+    insert into vectors.lexicon as known (namespace, numbered) values (%(namespace)s, %(chunks)s)
+    on conflict (namespace) do update set numbered = known.numbered + %(chunks)s
+    returning id, numbered
+"""
+_LOCK = "select id from vectors.lexicon where namespace = %s for update"
+_LEXICON = """
+    select lexicon.id, stat.language, stat.n, stat.sum_len
+    from vectors.lexicon join vectors.namespace_stat stat on stat.lexicon = lexicon.id
+    where lexicon.namespace = %s and stat.n > 0
+    order by stat.n desc, stat.language
+"""
+_OF_NAMESPACE = "lexicon = (select id from vectors.lexicon where namespace = %(namespace)s)"
+_PRESENT = f"select chunk from vectors.lexical_chunk where {_OF_NAMESPACE} and chunk = any(%(ids)s)"  # noqa: S608 - constants
+_COUNT = f"select count(*) from vectors.lexical_chunk where {_OF_NAMESPACE} and {WHICH}"  # noqa: S608
+_LISTING = f"""
+    select chunk, document, version from vectors.lexical_chunk
+    where {_OF_NAMESPACE} and (%(after)s::uuid is null or chunk > %(after)s)
+    order by chunk limit %(limit)s
+"""  # noqa: S608
+_SOME = f"select chunk from vectors.lexical_chunk where lexicon = %(lexicon)s and {WHICH} limit %(limit)s"  # noqa: S608
+
+_BY_INDEX = "set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off"
+"""The planner does not know how few postings a chunk has and would read those of all namespaces."""
+_DELETE = """
+    with gone as (
+        delete from vectors.lexical_chunk where lexicon = %(lexicon)s and chunk = any(%(ids)s)
+        returning number, language, len, terms
+    ), pair as materialized (
+        select number, unnest(terms) as term from gone
+    ), less as materialized (
+        select term, count(*) as df from pair group by term
+    ), posting as (
+        delete from vectors.posting using pair
+        where posting.lexicon = %(lexicon)s and posting.term = pair.term and posting.number = pair.number
+    ), forgotten as (
+        delete from vectors.term_stat stat using less
+        where stat.lexicon = %(lexicon)s and stat.term = less.term and stat.df = less.df
+    ), rarer as (
+        update vectors.term_stat stat set df = stat.df - less.df from less
+        where stat.lexicon = %(lexicon)s and stat.term = less.term and stat.df > less.df
+    ), smaller as (
+        update vectors.namespace_stat stat set n = stat.n - was.n, sum_len = stat.sum_len - was.sum_len
+        from (select language, count(*) as n, sum(len) as sum_len from gone group by language) was
+        where stat.lexicon = %(lexicon)s and stat.language = was.language
+    )
+    select count(*) from gone
+"""
+
+_COPY_CHUNKS = """
+    copy vectors.lexical_chunk (lexicon, number, chunk, document, version, language, len, terms)
+    from stdin (format binary)
+"""
+_CHUNK_TYPES = ["int4", "int4", "uuid", "uuid", "uuid", "text", "int2", "int4[]"]
+_COPY_POSTINGS = "copy vectors.posting (lexicon, term, number, tf, len) from stdin (format binary)"
+_POSTING_TYPES = ["int4", "int4", "int4", "int2", "int2"]
+_COUNT_TERMS = """
+    insert into vectors.term_stat as stat (lexicon, term, df)
+    select %(lexicon)s, term, df from unnest(%(terms)s::int[], %(dfs)s::int[]) as more (term, df)
+    on conflict (lexicon, term) do update set df = stat.df + excluded.df
+"""
+_COUNT_CHUNKS = """
+    insert into vectors.namespace_stat as stat (lexicon, language, n, sum_len) values (%s, %s, %s, %s)
+    on conflict (lexicon, language) do update set n = stat.n + excluded.n, sum_len = stat.sum_len + excluded.sum_len
+"""
+
+SEARCH = """
+    with asked as materialized (
+        select part, term, weight * ln(1 + (greatest(%(n)s - df, 0) + 0.5) / (df + 0.5)) as weight,
+            weight * ln(1 + (greatest(%(n)s, %(fewest)s) - least(df, %(n)s) + 0.5) / (df + 0.5)) as sure
+        from (
+            select given.part, given.term, given.weight::float8, coalesce(stat.df, 0)::float8 as df
+            from unnest(%(parts)s::int[], %(terms)s::int[], %(weights)s::float8[]) as given (part, term, weight)
+            left join vectors.term_stat stat on stat.lexicon = %(lexicon)s and stat.term = given.term
+        ) known
+    ), best as (
+        select found.number, sum(asked.weight * found.full) as score, sum(asked.sure * found.full) as sure
+        from asked
+        cross join lateral (
+            select number, tf / (tf + %(k1)s * (1 - %(b)s + %(b)s * len / %(mean)s)) as full
+            from vectors.posting
+            where posting.lexicon = %(lexicon)s and posting.term = asked.term
+            offset 0
+        ) found
+        group by found.number order by score desc, found.number limit %(limit)s
+    )
+    select chunk.chunk, chunk.document, chunk.version, best.score, best.sure,
+        (select sum(most) from (select max(sure) as most from asked group by part) parts) as all_sure
+    from best join vectors.lexical_chunk chunk on chunk.lexicon = %(lexicon)s and chunk.number = best.number
+    order by best.score desc, chunk.chunk
+"""
+"""BM25 without its constant factor K1 + 1, so that a term is worth at most its weight. `offset 0` keeps the planner
+from joining the terms with all postings of the namespace, which it takes for few: each is looked up in the index.
+"""
+
+
+class PostingIndex:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def present(self, namespace: str, ids: Sequence[UUID]) -> set[UUID]:
+        parameters = {"namespace": namespace, "ids": list(ids)}
+        async with self.database.connection() as connection:
+            rows = await (await connection.execute(_PRESENT, parameters, binary=True)).fetchall()
+        return {row[0] for row in rows}
+
+    async def upsert(self, namespace: str, chunks: Sequence[LexicalChunk]) -> None:
+        chunks = list({chunk.id: chunk for chunk in chunks}.values())
+        if not chunks:
+            return
+        async with self._changing() as connection:
+            cursor = await connection.execute(_OPEN, {"namespace": namespace, "chunks": len(chunks)})
+            row = await cursor.fetchone()
+            assert row is not None  # noqa: S101 - an upsert that always returns its row
+            lexicon, numbered = row
+            await connection.execute(_DELETE, {"lexicon": lexicon, "ids": [chunk.id for chunk in chunks]})
+            await _insert(connection, lexicon, list(enumerate(chunks, start=numbered - len(chunks))))
+
+    async def lexicon(self, namespace: str) -> Lexicon | None:
+        """None where the namespace has no chunks."""
+        async with self.database.connection() as connection:
+            rows = await (await connection.execute(_LEXICON, (namespace,))).fetchall()
+        if not rows:
+            return None
+        return Lexicon(rows[0][0], [row[1] for row in rows], sum(row[2] for row in rows), sum(row[3] for row in rows))
+
+    async def search(self, lexicon: Lexicon, asked: Sequence[Asked], limit: int) -> Ranked:
+        async with self.database.connection() as connection:
+            rows = await (await connection.execute(SEARCH, search_parameters(lexicon, asked, limit))).fetchall()
+        hits = [
+            Hit(chunk=chunk, document=document, version=version, score=score)
+            for chunk, document, version, score, *_ in rows
+        ]
+        return Ranked(hits, max((min(1.0, sure / all_sure) for *_, sure, all_sure in rows), default=0.0))
+
+    async def delete(
+        self, namespace: str, document: UUID | None, version: UUID | None, keep_version: UUID | None
+    ) -> int:
+        """A part at a time, each a transaction of its own: one that is cut short by a time limit is resumed by the
+        next."""
+        deleted = 0
+        while some := await self._delete_some(which(namespace, document, version, keep_version)):
+            deleted += some
+        return deleted
+
+    async def count(
+        self, namespace: str, document: UUID | None, version: UUID | None, keep_version: UUID | None
+    ) -> int:
+        async with self.database.connection() as connection:
+            row = await (await connection.execute(_COUNT, which(namespace, document, version, keep_version))).fetchone()
+        return int(row[0]) if row else 0
+
+    async def listing(self, namespace: str, after: UUID | None, limit: int) -> list[StoredVector]:
+        parameters = {"namespace": namespace, "after": after, "limit": limit}
+        async with self.database.connection() as connection:
+            rows = await (await connection.execute(_LISTING, parameters, binary=True)).fetchall()
+        return [StoredVector(chunk=chunk, document=document, version=version) for chunk, document, version in rows]
+
+    async def check(self) -> None:
+        async with self.database.connection() as connection:
+            await connection.execute("select 1 from vectors.posting limit 1")
+
+    async def aclose(self) -> None:
+        await self.database.aclose()
+
+    async def _delete_some(self, chosen: dict[str, str | UUID | None]) -> int:
+        async with self._changing() as connection:
+            row = await (await connection.execute(_LOCK, (chosen["namespace"],))).fetchone()
+            if row is None:
+                return 0
+            more = {"lexicon": row[0], "limit": DELETED_AT_ONCE}
+            rows = await (await connection.execute(_SOME, chosen | more)).fetchall()
+            if rows:
+                await connection.execute(_DELETE, {"lexicon": row[0], "ids": [chunk for (chunk,) in rows]})
+        return len(rows)
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[Connection]:
+        async with self.database.connection() as connection, connection.transaction():
+            await connection.execute(_BY_INDEX)
+            yield connection
+
+
+def search_parameters(lexicon: Lexicon, asked: Sequence[Asked], limit: int) -> dict[str, Any]:
+    """For `SEARCH`."""
+    given = [(part, term, one.weight) for part, one in enumerate(asked) for term in sorted(one.forms)]
+    return {
+        "lexicon": lexicon.key,
+        "parts": [part for part, _, _ in given],
+        "terms": [term for _, term, _ in given],
+        "weights": [weight for _, _, weight in given],
+        "n": lexicon.chunks,
+        "mean": max(1.0, lexicon.words / lexicon.chunks),
+        "fewest": FEWEST_CHUNKS,
+        "k1": K1,
+        "b": B,
+        "limit": limit,
+    }
+
+
+async def _insert(connection: Connection, lexicon: int, chunks: Sequence[tuple[int, LexicalChunk]]) -> None:
+    """Chunks of these numbers, none of which is there."""
+    async with connection.cursor() as cursor:
+        async with cursor.copy(_COPY_CHUNKS) as copy:
+            copy.set_types(_CHUNK_TYPES)
+            for number, chunk in chunks:
+                text = chunk.indexed
+                ids = (chunk.id, chunk.document, chunk.version)
+                await copy.write_row((lexicon, number, *ids, text.language, text.length, list(text.counts)))
+        async with cursor.copy(_COPY_POSTINGS) as copy:
+            copy.set_types(_POSTING_TYPES)
+            for term, number, count, length in _postings(chunks):
+                await copy.write_row((lexicon, term, number, count, length))
+    df = Counter(term for _, chunk in chunks for term in chunk.indexed.counts)
+    terms = sorted(df)
+    await connection.execute(_COUNT_TERMS, {"lexicon": lexicon, "terms": terms, "dfs": [df[term] for term in terms]})
+    lengths: dict[str, list[int]] = {}
+    for _, chunk in chunks:
+        lengths.setdefault(chunk.indexed.language, []).append(chunk.indexed.length)
+    for language, those in lengths.items():
+        await connection.execute(_COUNT_CHUNKS, (lexicon, language, len(those), sum(those)))
+
+
+def _postings(chunks: Sequence[tuple[int, LexicalChunk]]) -> list[tuple[int, int, int, int]]:
+    """(term, number, count, length) in the order of the index."""
+    return sorted(
+        (term, number, count, chunk.indexed.length)
+        for number, chunk in chunks
+        for term, count in chunk.indexed.counts.items()
+    )

@@ -1,0 +1,233 @@
+"""The lexical index in PostgreSQL: what it counts equals a recount, whatever happened before."""
+
+import asyncio
+import math
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from agent_service.errors import UpstreamError
+from agent_service.pipeline.lexical import asked, indexed
+from agent_service.ports import Indexed, LexicalChunk, Ranked
+from agent_service.providers import postings
+from agent_service.providers.postgres import Database
+from agent_service.providers.postings import K1, B, PostingIndex
+from agent_service.settings import Settings
+
+WORDS = ["oil", "price", "embargo", "barrel", "market", "war", "winter", "summer", "harvest", "grain", "ship", "port"]
+
+
+@pytest.fixture
+async def index(agent_settings: Settings) -> AsyncIterator[PostingIndex]:
+    opened = PostingIndex(Database(agent_settings, postings.NAME, vectors=False))
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+def namespace() -> str:
+    return f"test-{uuid4()}"
+
+
+def chunk(text: str, number: int | None = None, document: int = 1, version: int = 1) -> LexicalChunk:
+    chunk_id = uuid4() if number is None else UUID(int=number)
+    return LexicalChunk(chunk_id, UUID(int=document), UUID(int=version), indexed(text))
+
+
+def sentence(chance: random.Random) -> str:
+    if chance.random() < 0.2:
+        return "Der " + " und die ".join(chance.choices(WORDS, k=4))
+    return "The " + " and the ".join(chance.choices(WORDS, k=chance.randint(1, 8)))
+
+
+async def search(index: PostingIndex, namespace: str, question: str, limit: int = 100) -> Ranked:
+    lexicon = await index.lexicon(namespace)
+    if lexicon is None:
+        return Ranked([], 0.0)
+    return await index.search(lexicon, asked(question, lexicon.languages), limit)
+
+
+Kept = dict[UUID, LexicalChunk]
+
+
+def recounted(kept: Kept) -> dict[str, Any]:
+    languages: dict[str, tuple[int, int]] = {}
+    for one in kept.values():
+        n, words = languages.get(one.indexed.language, (0, 0))
+        languages[one.indexed.language] = (n + 1, words + one.indexed.length)
+    return {
+        "languages": languages,
+        "df": Counter(term for one in kept.values() for term in one.indexed.counts),
+        "postings": sorted(
+            (one.id, term, count, one.indexed.length)
+            for one in kept.values()
+            for term, count in one.indexed.counts.items()
+        ),
+        "chunks": sorted((one.id, one.document, one.version) for one in kept.values()),
+    }
+
+
+def stored(url: str, namespace: str) -> dict[str, Any]:
+    with psycopg.connect(url) as connection:
+
+        def rows(statement: str) -> list[Any]:
+            of = "(select id from vectors.lexicon where namespace = %s)"
+            return connection.execute(statement.format(of=of).encode(), (namespace,)).fetchall()
+
+        stats = rows("select language, n, sum_len from vectors.namespace_stat where lexicon = {of} and n > 0")
+        return {
+            "languages": {language: (n, words) for language, n, words in stats},
+            "df": dict(rows("select term, df from vectors.term_stat where lexicon = {of}")),
+            "postings": sorted(
+                rows(
+                    "select chunk, term, tf, p.len from vectors.posting p"
+                    " left join vectors.lexical_chunk c using (lexicon, number) where p.lexicon = {of}"
+                )
+            ),
+            "chunks": sorted(rows("select chunk, document, version from vectors.lexical_chunk where lexicon = {of}")),
+        }
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_the_counts_equal_a_recount_after_any_sequence(
+    index: PostingIndex, namespace: str, agent_database_url: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postings, "DELETED_AT_ONCE", 3)
+    chance = random.Random(seed)
+    kept: Kept = {}
+    for _ in range(25):
+        if chance.random() < 0.65:
+            few = [
+                chunk(sentence(chance), chance.randrange(1, 30), chance.randint(1, 3), chance.randint(1, 3))
+                for _ in range(chance.randint(1, 6))
+            ]
+            await index.upsert(namespace, few)
+            kept |= {one.id: one for one in few}
+        else:
+            document, version, keep = (chance.choice([None, UUID(int=chance.randint(1, 3))]) for _ in range(3))
+            gone = {
+                one.id
+                for one in kept.values()
+                if document in (None, one.document) and version in (None, one.version) and keep != one.version
+            }
+            assert await index.count(namespace, document, version, keep) == len(gone)
+            assert await index.delete(namespace, document, version, keep) == len(gone)
+            assert await index.count(namespace, document, version, keep) == 0
+            kept = {known: one for known, one in kept.items() if known not in gone}
+    assert stored(agent_database_url, namespace) == recounted(kept)
+
+
+async def test_storing_twice_changes_nothing(index: PostingIndex, namespace: str, agent_database_url: str) -> None:
+    few = [chunk("The oil price rose and the oil market fell.", 1), chunk("Grain", 2)]
+    await index.upsert(namespace, few)
+    before = stored(agent_database_url, namespace)
+    await index.upsert(namespace, few)
+    await index.upsert(namespace, [*few, few[0]])
+    assert stored(agent_database_url, namespace) == before == recounted({one.id: one for one in few})
+
+
+async def test_stores_and_deletions_at_once_lose_no_count(
+    index: PostingIndex, namespace: str, agent_database_url: str
+) -> None:
+    chance = random.Random(7)
+    documents = {n: [chunk(sentence(chance), n * 100 + i, n) for i in range(8)] for n in range(1, 13)}
+    await asyncio.gather(*(index.upsert(namespace, few) for n, few in documents.items() if n <= 6))
+    await asyncio.gather(
+        *(index.upsert(namespace, few) for n, few in documents.items() if n > 3),
+        *(index.delete(namespace, UUID(int=n), None, None) for n in (1, 2, 3)),
+    )
+    kept = {one.id: one for n, few in documents.items() if n > 3 for one in few}
+    assert stored(agent_database_url, namespace) == recounted(kept)
+
+
+async def test_a_store_that_fails_leaves_nothing(index: PostingIndex, namespace: str, agent_database_url: str) -> None:
+    await index.upsert(namespace, [chunk("The oil price", 1)])
+    before = stored(agent_database_url, namespace)
+    impossible = LexicalChunk(uuid4(), uuid4(), uuid4(), Indexed("en", -100, {1: 1}))
+    with pytest.raises(UpstreamError):
+        await index.upsert(namespace, [chunk("Grain", 2), impossible])
+    assert stored(agent_database_url, namespace) == before
+
+
+async def test_scores_are_bm25_as_in_the_formula(index: PostingIndex, namespace: str) -> None:
+    texts = {1: "The oil price", 2: "The oil and oil market of the winter harvest", 3: "Grain ships"}
+    await index.upsert(namespace, [chunk(text, number) for number, text in texts.items()])
+    ranked = await search(index, namespace, "oil")
+    mean, n, df = (2 + 5 + 2) / 3, 3, 2
+    weight = math.log(1 + (n - df + 0.5) / (df + 0.5))
+
+    def score(count: int, length: int) -> float:
+        return weight * count / (count + K1 * (1 - B + B * length / mean))
+
+    assert {hit.chunk.int: pytest.approx(hit.score) for hit in ranked.hits} == {1: score(1, 2), 2: score(2, 5)}
+    assert ranked.hits == sorted(ranked.hits, key=lambda hit: -hit.score)
+
+
+async def test_another_namespace_has_its_own_words_and_counts(
+    index: PostingIndex, namespace: str, agent_database_url: str
+) -> None:
+    mine, other = [chunk("The oil price")], [chunk("The oil harvest"), chunk("Grain")]
+    await index.upsert(namespace, mine)
+    await index.upsert(f"{namespace}x", other)
+    assert [hit.chunk for hit in (await search(index, namespace, "oil harvest grain")).hits] == [mine[0].id]
+    assert await index.delete(f"{namespace}x", None, None, None) == 2
+    assert stored(agent_database_url, namespace) == recounted({mine[0].id: mine[0]})
+    assert await index.present(f"{namespace}x", [mine[0].id]) == set()
+
+
+async def test_an_unknown_namespace_is_empty(index: PostingIndex, namespace: str) -> None:
+    assert await index.lexicon(namespace) is None
+    assert await index.delete(namespace, None, None, None) == await index.count(namespace, None, None, None) == 0
+    assert await index.listing(namespace, None, 10) == []
+
+
+async def test_gives_no_more_than_the_limit_and_ties_in_a_fixed_order(index: PostingIndex, namespace: str) -> None:
+    await index.upsert(namespace, [chunk("The oil price", number) for number in range(1, 30)])
+    first, again = [(await search(index, namespace, "oil", limit=5)).hits for _ in range(2)]
+    assert len(first) == 5
+    assert first == again
+
+
+async def test_confidence_is_high_for_what_is_there_and_none_for_what_is_not(
+    index: PostingIndex, namespace: str
+) -> None:
+    await index.upsert(namespace, [chunk("The oil price rose in winter.", 1), chunk("The grain harvest failed.", 2)])
+    known, half, unknown = [
+        (await search(index, namespace, question)).confidence
+        for question in ("Did the oil price rise in winter?", "oil giraffe milk", "How do I milk a giraffe?")
+    ]
+    assert 1 >= known > 0.2 > half > 0 == unknown
+
+
+async def test_needs_no_extension(agent_settings: Settings, fresh_database: str) -> None:
+    settings = agent_settings.model_copy(update={"agent_database_url": SecretStr(fresh_database)})
+    index = PostingIndex(Database(settings, postings.NAME, vectors=False))
+    await index.check()
+    await index.aclose()
+    with psycopg.connect(fresh_database) as connection:
+        assert connection.execute("select extname from pg_extension where extname = 'vector'").fetchall() == []
+
+
+async def test_each_term_is_looked_up_in_the_index(
+    index: PostingIndex, namespace: str, agent_database_url: str
+) -> None:
+    """The planner once read every posting of the namespace: a hundred times slower, and the same result."""
+    chance = random.Random(1)
+    for batch in range(4):
+        few = [chunk(" ".join(f"word{chance.randrange(3000)}" for _ in range(60)), batch * 100 + i) for i in range(100)]
+        await index.upsert(namespace, few)
+    lexicon = await index.lexicon(namespace)
+    assert lexicon is not None
+    parameters = postings.search_parameters(lexicon, asked("word1 word2 word3", ["en"]), 100)
+    async with index.database.connection() as connection:
+        rows = await (await connection.execute(f"explain {postings.SEARCH}".encode(), parameters)).fetchall()
+    plan = "\n".join(row[0] for row in rows)
+    assert "term = asked.term" in plan
+    assert "Hash Cond" not in plan
+    assert "Seq Scan on posting" not in plan
