@@ -1,0 +1,30 @@
+"""What the server tells at its start and its end, which Django itself does not listen to."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from backend.conversations.running import running_turns
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def with_lifespan(application: Application) -> Application:
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        else:
+            await application(scope, receive, send)
+
+    return wrapped
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    await receive()
+    running = running_turns()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await running.close()
+    await send({"type": "lifespan.shutdown.complete"})

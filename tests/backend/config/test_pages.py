@@ -1,0 +1,83 @@
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from backend import agent_client
+from backend.config import readiness
+from tests.serving import serve
+
+
+@pytest.fixture
+def ready_agent(settings: Settings) -> Iterator[None]:
+    app = Starlette(routes=[Route("/readyz", lambda _: JSONResponse({"ready": True, "checks": {"store": "ok"}}))])
+    with serve(app) as url:
+        settings.AGENT_URL = url
+        agent_client.breaker.succeeded()
+        yield
+
+
+@pytest.fixture
+def no_agent(settings: Settings) -> Iterator[None]:
+    settings.AGENT_URL = "http://127.0.0.1:9"
+    yield
+    agent_client.breaker.succeeded()
+
+
+@pytest.mark.django_db
+def test_the_greeting_leads_to_docs_api_and_admin(client: Client) -> None:
+    page = client.get("/")
+    links = re.findall(r'href="([^"]+)"', page.content.decode())
+    assert {"/api/docs/", "/api/v1/", "/admin/"} <= set(links)
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    for link in links:
+        if link != "/readyz":
+            response = client.get(link, follow=True)
+            assert response.status_code == HTTPStatus.OK, link
+            response.close()
+
+
+@pytest.mark.django_db
+def test_no_page_loads_anything_from_elsewhere(client: Client) -> None:
+    for path in ("/", "/api/docs/", "/api/v1/", "/admin/login/", "/api/browse/login/"):
+        page = client.get(path).content.decode()
+        assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page), path
+
+
+def test_health_asks_nobody(client: Client) -> None:
+    assert client.get("/health").json() == {"status": "ok"}
+
+
+@pytest.mark.django_db
+def test_readiness_names_what_is_not_ready(client: Client, no_agent: None) -> None:
+    response = client.get("/readyz")
+    checks = response.json()["checks"]
+    assert response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert (checks["database"], checks["agent"], checks["ledger"]) == ("ok", "agent_unavailable", "ok")
+    assert "worker" in checks["worker"]
+
+
+@pytest.mark.django_db
+def test_the_agent_is_ready_when_it_says_so(ready_agent: None) -> None:
+    assert readiness.checks()["agent"] == "ok"
+
+
+@pytest.mark.django_db
+def test_the_schema_is_served(client: Client) -> None:
+    response = client.get("/api/schema/?format=json")
+    assert response.json()["openapi"].startswith("3.")
+
+
+@pytest.mark.django_db
+def test_only_listed_origins_get_access(client: Client, settings: Settings) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
+    listed = client.get("/api/v1/", headers={"origin": "https://app.example.com"})
+    assert listed.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+    for origin in ("https://evil.example.com", "null", "https://app.example.com.evil.com"):
+        assert "Access-Control-Allow-Origin" not in client.get("/api/v1/", headers={"origin": origin}).headers

@@ -1,0 +1,65 @@
+"""The fixed cast of every tenant test."""
+
+from collections.abc import Callable
+
+import pytest
+from pytest_django import DjangoDbBlocker
+from rest_framework.test import APIClient
+
+from backend.credits import price_book
+from backend.users import services
+from backend.users.models import User
+from tests.emptying import allow_emptying
+
+PASSWORD = "correct horse battery"
+_PASSWORD_HASH = ""  # hashed once: Argon2 is slow on purpose
+
+
+def _cast(name: str, **fields: object) -> User:
+    global _PASSWORD_HASH
+    user = User(email=f"{name}@example.com", name=name.title(), password=_PASSWORD_HASH, **fields)
+    if not _PASSWORD_HASH:
+        user.set_password(PASSWORD)
+        _PASSWORD_HASH = user.password
+    user.save()
+    return user
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    with django_db_blocker.unblock():
+        allow_emptying()
+
+
+@pytest.fixture(autouse=True)
+def _no_remembered_prices() -> None:
+    """A price of the test before may be gone from the database."""
+    price_book.forget_prices()
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    return _cast("owner")
+
+
+@pytest.fixture
+def teammate(db: None) -> User:
+    return _cast("teammate")
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    return _cast("stranger")
+
+
+@pytest.fixture
+def as_user() -> Callable[[User], APIClient]:
+    """A client that carries a real access token of a new session of the user's."""
+
+    def client_of(user: User) -> APIClient:
+        pair = services.open_session(user=user, user_agent="tests")
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {pair.access}")
+        return client
+
+    return client_of
