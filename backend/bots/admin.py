@@ -1,0 +1,46 @@
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+
+from backend.bots import services
+from backend.bots.models import Bot, BotVersion
+
+
+class ReadOnly:
+    """Shown, not edited: what a bot says is its owner's business, and the services keep its history."""
+
+    def has_add_permission(self, *_: Any) -> bool:
+        return False
+
+    def has_change_permission(self, *_: Any) -> bool:
+        return False
+
+
+class BotVersionInline(ReadOnly, TabularInline):
+    model = BotVersion
+    fields = ["number", "model", "strictness", "temperature", "top_k", "threshold", "chunk_chars", "created_at"]
+    ordering = ["-number"]
+    extra = 0
+
+    def has_delete_permission(self, *_: Any) -> bool:
+        return False
+
+
+@admin.register(Bot)
+class BotAdmin(ReadOnly, ModelAdmin):
+    list_display = ["name", "owner", "visibility", "embedding", "created_at", "deleted_at"]
+    list_filter = ["visibility"]
+    search_fields = ["name", "owner__email", "id"]
+    list_select_related = ["owner"]
+    fields = ["id", "name", "description", "owner", "visibility", "embedding", "created_at", "deleted_at"]
+    inlines = [BotVersionInline]
+
+    def delete_model(self, _request: HttpRequest, obj: Bot) -> None:
+        services.delete_bot(bot=obj)
+
+    def delete_queryset(self, _request: HttpRequest, queryset: QuerySet[Bot]) -> None:
+        for bot in queryset:
+            services.delete_bot(bot=bot)

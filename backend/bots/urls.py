@@ -1,0 +1,15 @@
+from django.urls import path
+
+from backend.bots import views
+
+urlpatterns = [
+    path("bots/", views.BotListView.as_view(), name="bots"),
+    path("bots/<uuid:bot_id>/", views.BotView.as_view(), name="bot"),
+    path("bots/<uuid:bot_id>/versions/", views.BotVersionListView.as_view(), name="bot-versions"),
+    path("bots/<uuid:bot_id>/versions/<positive:number>/", views.BotVersionView.as_view(), name="bot-version"),
+    path(
+        "bots/<uuid:bot_id>/versions/<positive:number>/restore/",
+        views.BotVersionRestoreView.as_view(),
+        name="bot-version-restore",
+    ),
+]

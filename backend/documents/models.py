@@ -1,0 +1,193 @@
+"""Documents and what was read from them.
+
+`Document` is the truth about a piece of work: its state, who holds it and until when. Text hangs below a
+`DocumentVersion`, and a new version is built beside the one that serves.
+"""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AnonymousUser
+from django.db import models
+from django.db.models.functions import Now
+
+from backend.bots.models import Bot
+from backend.core.ids import uuid7
+from backend.users.models import User
+
+
+class Kind(models.TextChoices):
+    FILE = "file"
+    TEXT = "text"
+
+
+class State(models.TextChoices):
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    READY = "ready"
+    FAILED = "failed"
+    DELETING = "deleting"
+
+
+class Stage(models.TextChoices):
+    NONE = ""
+    EXTRACTING = "extracting"
+    CHUNKING = "chunking"
+    EMBEDDING = "embedding"
+
+
+class DocumentQuerySet(models.QuerySet["Document"]):
+    def live(self) -> "DocumentQuerySet":
+        return self.exclude(state=State.DELETING).filter(bot__deleted_at=None, bot__owner__is_active=True)
+
+    def owned_by(self, user: User | AnonymousUser) -> "DocumentQuerySet":
+        return self.live().filter(bot__owner_id=user.pk)
+
+
+class Document(models.Model):
+    """A file or a pasted text in a bot's knowledge.
+
+    `version` is what answers are made from; it stays while a newer one is built, and when that fails. Whoever works
+    on the document holds a lease under a fence: a write under an older fence has no effect (see `claims`).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # PROTECT: a cascade would leave file and vectors behind; `erasure` takes them in the right order.
+    bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="documents")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    title = models.CharField(max_length=300)
+    filename = models.CharField(max_length=255, blank=True)  # as the user named it; never a path of ours
+    format = models.CharField(max_length=20)  # a name in `formats.FORMATS`
+    media_type = models.CharField(max_length=100)
+    size = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    file = models.CharField(max_length=100)  # the storage's key, made by us
+
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    stage = models.CharField(max_length=10, choices=Stage.choices, default=Stage.NONE, blank=True)
+    pages_done = models.PositiveIntegerField(default=0)
+    pages_total = models.PositiveIntegerField(null=True)
+    chunks_done = models.PositiveIntegerField(default=0)
+    chunks_total = models.PositiveIntegerField(null=True)
+
+    fence = models.PositiveBigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    wake_at = models.DateTimeField(null=True)  # not to be worked on before
+    attempt = models.PositiveIntegerField(default=0)  # how often it was taken up since it was last queued by a person
+    parser_crashes = models.PositiveSmallIntegerField(default=0)
+    failures = models.PositiveSmallIntegerField(default=0)  # passing ones, such as an agent that is not there
+    error_code = models.CharField(max_length=60, blank=True)
+    error_message = models.CharField(max_length=500, blank=True)
+    error_hint = models.CharField(max_length=500, blank=True)
+
+    version = models.ForeignKey("DocumentVersion", on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[Any] = DocumentQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["bot", "sha256"], condition=~models.Q(state=State.DELETING), name="document_content"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state=State.READY) | models.Q(version__isnull=False), name="document_ready_serves"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["bot", "-id"], name="document_bot"),
+            models.Index(
+                fields=["state", "lease_until"],
+                name="document_unfinished",
+                condition=models.Q(state__in=[State.QUEUED, State.PROCESSING, State.DELETING]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class VersionState(models.TextChoices):
+    BUILDING = "building"
+    READY = "ready"
+    RETIRED = "retired"
+
+
+class DocumentVersion(models.Model):
+    """One reading of a document, with what it was made by: vectors of two readings are never mixed.
+
+    A row exists once its pages and chunks do, all written in one transaction. A retired version keeps its pages, so
+    that old citations open the text they were made from, and its chunks until their vectors are known to be gone.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=VersionState.choices, default=VersionState.BUILDING)
+    embedding = models.CharField(max_length=120)  # contract.EmbeddingId
+    chunk_chars = models.PositiveIntegerField()
+    chunk_overlap = models.PositiveIntegerField()
+    chunker_version = models.PositiveSmallIntegerField()
+    normaliser_version = models.PositiveSmallIntegerField()
+    page_count = models.PositiveIntegerField()
+    char_count = models.PositiveIntegerField()
+    chunk_count = models.PositiveIntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["document", "number"], name="document_version_number"),
+            models.UniqueConstraint(
+                fields=["document"], condition=models.Q(state=VersionState.BUILDING), name="document_version_building"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["document"], condition=models.Q(state=VersionState.RETIRED), name="document_version_retired"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.document_id}@{self.number}"
+
+
+class Page(models.Model):
+    """A page of a PDF or of a Word file; elsewhere a section of bounded length. `label` says which."""
+
+    version = models.ForeignKey(DocumentVersion, on_delete=models.CASCADE, related_name="pages", db_index=False)
+    number = models.PositiveIntegerField()
+    label = models.CharField(max_length=100)
+    text = models.TextField(blank=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["version", "number"], name="page_number")]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Chunk(models.Model):
+    """A passage: `text` is characters `start` to `end` of its page's text, and lies in one page."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    version = models.ForeignKey(DocumentVersion, on_delete=models.CASCADE, related_name="chunks", db_index=False)
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="chunks")
+    bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="+")
+    position = models.PositiveIntegerField()
+    page = models.PositiveIntegerField()
+    start = models.PositiveIntegerField()
+    end = models.PositiveIntegerField()
+    text = models.TextField()
+    embedded = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["version", "position"], name="chunk_position")]
+
+    def __str__(self) -> str:
+        return f"{self.version_id}#{self.position}"
+
+
+def chunk_id(version_id: uuid.UUID, position: int) -> uuid.UUID:
+    """The same chunk gets the same id in every repeat, which is what makes a repeat harmless."""
+    return uuid.uuid5(version_id, str(position))

@@ -1,0 +1,227 @@
+"""The parser in its process: what it gives, and what it is kept from."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from backend.documents import extraction
+from backend.documents.extraction import ExtractedPage, ExtractionFailed, extract
+from backend.documents.parser import child
+from tests.backend.documents.samples import docx, paragraph, pdf, poison_pdf
+
+MIB = 1024 * 1024
+
+
+def no_tick(_done: int, _total: int | None) -> None:
+    pass
+
+
+def extracted(data: bytes, name: str, tick: Callable[[int, int | None], None] = no_tick) -> list[ExtractedPage]:
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        return extract(file, format_name=name, tick=tick)
+
+
+def why(data: bytes, name: str) -> ExtractionFailed:
+    with pytest.raises(ExtractionFailed) as failure:
+        extracted(data, name)
+    return failure.value
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts another program in the parser's place, as a taken-over parser would be."""
+
+    def put(code: str) -> None:
+        monkeypatch.setattr(extraction, "_PROGRAM", code)
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (pdf(["Hello."]), "pdf"),
+        (docx(paragraph("Hello.")), "docx"),
+        (b"<p>Hello.", "html"),
+        (b"Hello.", "markdown"),
+        (b"Hel\x00lo.", "text"),
+    ],
+)
+def test_every_format_is_read_in_its_process(data: bytes, name: str) -> None:
+    assert [page.text for page in extracted(data, name)] == ["Hello."]
+
+
+def test_an_encrypted_pdf_is_named(settings: Settings) -> None:
+    failure = why(pdf(["x"], encrypted=True), "pdf")
+    assert (failure.code, failure.crashed) == ("encrypted_pdf", False)
+
+
+def test_a_crash_of_the_parser_is_a_crash_of_the_parser_only(settings: Settings) -> None:
+    settings.PARSER_MEMORY_BYTES = 256 * MIB
+    failure = why(poison_pdf(300), "pdf")
+    assert (failure.code, failure.crashed) == ("parser_crashed", True)
+
+
+def test_pages_and_text_are_limited(settings: Settings) -> None:
+    settings.PAGES_LIMIT = 2
+    assert why(pdf(["a", "b", "c"]), "pdf").code == "too_many_pages"
+    settings.PAGES_LIMIT, settings.TEXT_LIMIT_CHARS = 10, 5
+    assert why(b"123456", "text").code == "text_too_long"
+    assert extracted(b"12345", "text")
+
+
+def test_memory_is_limited(settings: Settings) -> None:
+    settings.PARSER_MEMORY_BYTES = 100 * MIB
+    assert why(b"x" * 60 * MIB, "text").code == "parser_memory"
+
+
+def test_wall_time_is_limited_and_nothing_is_left_running(
+    settings: Settings, program: Callable[[str], None], tmp_path: Any
+) -> None:
+    settings.PARSER_SECONDS = 1
+    program(
+        "import subprocess, sys, time\n"
+        f"p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid))\n"
+        "time.sleep(60)"
+    )
+    begun = time.monotonic()
+    assert why(b"x", "text").code == "parser_timeout"
+    assert time.monotonic() - begun < 5
+    time.sleep(0.1)
+    with pytest.raises(ProcessLookupError):
+        _alive(int((tmp_path / "pid").read_text()))
+
+
+def _alive(pid: int) -> None:
+    """Raises ProcessLookupError also where only the entry of a dead process is left."""
+    os.kill(pid, 0)
+    if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+        raise ProcessLookupError
+
+
+def test_cpu_time_is_limited(settings: Settings, program: Callable[[str], None]) -> None:
+    program("import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 2))\nwhile True: pass")
+    assert why(b"x", "text").code == "parser_timeout"
+
+
+def test_an_endless_output_is_cut(settings: Settings, program: Callable[[str], None]) -> None:
+    settings.TEXT_LIMIT_CHARS, settings.PAGES_LIMIT = 1000, 1
+    program("import sys\nwhile True: sys.stdout.write('x' * 65536)")
+    assert why(b"x", "text").code == "text_too_long"
+
+
+def test_garbage_instead_of_pages_is_a_crash(program: Callable[[str], None]) -> None:
+    program("print('hello')")
+    assert why(b"x", "text").code == "parser_crashed"
+
+
+def test_an_error_in_python_is_a_broken_file(program: Callable[[str], None]) -> None:
+    program("raise KeyError")
+    failure = why(b"x", "text")
+    assert (failure.code, failure.crashed) == ("corrupt_file", False)
+
+
+def test_progress_is_told_and_may_end_the_work(program: Callable[[str], None]) -> None:
+    class Enough(Exception):
+        pass
+
+    def tick(_done: int, _total: int | None) -> None:
+        raise Enough
+
+    program("import time; time.sleep(60)")
+    begun = time.monotonic()
+    with pytest.raises(Enough):
+        extracted(b"x", "text", tick)
+    assert time.monotonic() - begun < 5
+
+
+CONFINED = """
+import sys
+sys.path.insert(0, {root!r})
+import json, os, resource, socket
+from backend.documents.parser import child, pdf
+child._end_with(os.getppid())
+child._leave_the_network()
+{before}
+child._limit(memory=1 << 30, seconds=5, descriptors=pdf.DESCRIPTORS)
+facts = dict(environment=dict(os.environ), core=resource.getrlimit(resource.RLIMIT_CORE)[1])
+try:
+    {attempt}
+    facts['outcome'] = 'done'
+except OSError as exc:
+    facts['outcome'] = type(exc).__name__
+print(json.dumps(dict(label=json.dumps(facts), text='')))
+print(json.dumps(dict(done=True)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "attempt"),
+    [
+        ("", "socket.socket()"),
+        ("s = socket.socket()", "s.connect(('127.0.0.1', {port}))"),
+        ("", "open('/etc/hostname')"),
+        ("f = open('{path}', 'wb', buffering=0)", "f.write(b'x' * 10)"),
+    ],
+)
+def test_a_taken_over_parser_reaches_nothing(
+    program: Callable[[str], None], tmp_path: Any, before: str, attempt: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        names = {"port": listener.getsockname()[1], "path": tmp_path / "out"}
+        code = CONFINED.format(
+            root=extraction._ROOT, before=before.format(**names), attempt=attempt.format(**names)
+        ).replace("import json, os", "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nimport json, os")
+        program(code)
+        label = extracted(b"x", "text")[0].label
+    assert '"outcome": "OSError"' in label or "Error" in label.partition('"outcome": ')[2]
+    assert '"core": 0' in label
+
+
+def test_the_parser_sees_no_environment(program: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "canary")
+    program("import os, json; print(json.dumps(dict(label=str(dict(os.environ)), text=''))); print('{\"done\": true}')")
+    assert "canary" not in extracted(b"x", "text")[0].label
+
+
+def test_the_parser_ends_with_its_worker(tmp_path: Any) -> None:
+    """kill -9 of the worker leaves no parser behind."""
+    code = f"""
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, '-I', '-c', '''
+import sys, os, time
+sys.path.insert(0, {extraction._ROOT!r})
+from backend.documents.parser import child
+child._end_with(os.getppid())
+print(os.getpid(), flush=True)
+time.sleep(60)
+'''])
+time.sleep(60)
+"""
+    worker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert worker.stdout is not None
+    parser = int(worker.stdout.readline())
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    worker.stdout.close()
+    time.sleep(0.5)
+    with pytest.raises(ProcessLookupError):
+        _alive(parser)
+
+
+def test_an_orphan_does_not_begin(program: Callable[[str], None]) -> None:
+    with pytest.raises(SystemExit):
+        child._end_with(1)
