@@ -1,0 +1,153 @@
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from backend.conversations.models import Answer, AnswerState, Citation, Conversation, Message
+
+
+class ConversationInput(serializers.Serializer[Conversation]):
+    bot = serializers.UUIDField()
+    title = serializers.CharField(max_length=200, allow_blank=True, required=False)
+
+
+class ConversationChanges(serializers.Serializer[Conversation]):
+    title = serializers.CharField(max_length=200, allow_blank=True)
+
+
+class ConversationOutput(serializers.ModelSerializer[Conversation]):
+    class Meta:
+        model = Conversation
+        fields = ["id", "bot", "title", "created_at", "updated_at"]
+        read_only_fields = fields
+
+
+class MessageInput(serializers.Serializer[Message]):
+    text = serializers.CharField(trim_whitespace=False)
+
+    def validate_text(self, text: str) -> str:
+        if not text.strip():
+            raise serializers.ValidationError("Say something.", code="blank")
+        limit = settings.MESSAGE_LIMIT_CHARS
+        if len(text) > limit:
+            raise serializers.ValidationError(f"At most {limit} characters.", code="max_length")
+        return text
+
+
+class CitedDocumentOutput(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    title = serializers.CharField()
+
+
+class CitationOutput(serializers.Serializer[Citation]):
+    """`quote` is characters `start` to `end` of the page's text. Where the document was deleted, `document` is null."""
+
+    marker = serializers.IntegerField()
+    document = CitedDocumentOutput(allow_null=True, source="version.document", default=None)
+    version = serializers.IntegerField(allow_null=True, source="version.number", default=None)
+    page = serializers.IntegerField()
+    start = serializers.IntegerField()
+    end = serializers.IntegerField()
+    quote = serializers.CharField(allow_null=True)
+    score = serializers.FloatField()
+    outdated = serializers.SerializerMethodField(help_text="The document has a newer version, or is gone.")
+
+    def get_outdated(self, citation: Citation) -> bool:
+        version = citation.version
+        return version is None or version.document.version_id != version.pk
+
+
+class OpenedCitationOutput(CitationOutput):
+    """A citation with the whole page it points into."""
+
+    page_text = serializers.CharField(allow_null=True)
+
+
+class SearchInput(serializers.Serializer[Any]):
+    query = serializers.CharField()
+    limit = serializers.IntegerField(min_value=1, max_value=20, default=10)
+
+    def validate_query(self, query: str) -> str:
+        limit = settings.MESSAGE_LIMIT_CHARS
+        if len(query) > limit:
+            raise serializers.ValidationError(f"At most {limit} characters.", code="max_length")
+        return query
+
+
+class FoundDocumentOutput(serializers.Serializer[Any]):
+    id = serializers.UUIDField(source="document_id")
+    title = serializers.CharField(source="document_title")
+
+
+class FoundPassageOutput(serializers.Serializer[Any]):
+    """`text` is characters `start` to `end` of the page's text."""
+
+    document = FoundDocumentOutput(source="*")
+    version = serializers.IntegerField(source="version_number")
+    page = serializers.IntegerField()
+    start = serializers.IntegerField()
+    end = serializers.IntegerField()
+    text = serializers.CharField()
+    score = serializers.FloatField(help_text="0 to 1, compared with the best passage for this question.")
+
+
+class SearchOutput(serializers.Serializer[Any]):
+    passages = FoundPassageOutput(many=True)
+    confidence = serializers.FloatField(
+        help_text="0 to 1: how sure it is that something here answers, by the question's weighted words."
+    )
+
+
+class UsageOutput(serializers.Serializer[Answer]):
+    input_tokens = serializers.IntegerField(allow_null=True)
+    output_tokens = serializers.IntegerField(allow_null=True)
+    estimated = serializers.BooleanField(source="usage_estimated")
+    charged = serializers.IntegerField(allow_null=True, help_text="Credits; null while the answer runs.")
+
+
+class AnswerErrorOutput(serializers.Serializer[Answer]):
+    code = serializers.CharField(source="error_code")
+    message = serializers.CharField(source="error_message")
+    retryable = serializers.BooleanField(source="error_retryable")
+    request_id = serializers.CharField()
+
+
+class AnswerOutput(serializers.ModelSerializer[Answer]):
+    citations = CitationOutput(many=True)
+    usage = UsageOutput(source="*")
+    error = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Answer
+        fields = [
+            "id",
+            "conversation",
+            "message",
+            "state",
+            "text",
+            "model",
+            "finish_reason",
+            "citations",
+            "citations_rejected",
+            "usage",
+            "error",
+            "created_at",
+            "finished_at",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(AnswerErrorOutput(allow_null=True))
+    def get_error(self, answer: Answer) -> dict[str, Any] | None:
+        return dict(AnswerErrorOutput(answer).data) if answer.state == AnswerState.FAILED else None
+
+
+class MessageOutput(serializers.ModelSerializer[Message]):
+    """`answers` are oldest first; the last one counts."""
+
+    answers = AnswerOutput(many=True)
+
+    class Meta:
+        model = Message
+        fields = ["id", "conversation", "text", "created_at", "answers"]
+        read_only_fields = fields

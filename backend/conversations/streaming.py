@@ -1,0 +1,90 @@
+"""Server-sent events of an answer: of a turn that runs here, of one that runs elsewhere, of one that has ended."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+from uuid import UUID
+
+from django.http import StreamingHttpResponse
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+
+from backend.conversations.models import Answer, AnswerState
+from backend.conversations.serializers import AnswerOutput
+from backend.conversations.turns import Event, Turn, meta_event
+from backend.core.database import in_database
+
+POLL_SECONDS = 0.5
+
+
+class EventStreamRenderer(BaseRenderer):
+    """Lets a client ask for `text/event-stream`; the stream itself is made by `event_stream`."""
+
+    media_type = "text/event-stream"
+    format = "events"
+    charset = None
+
+    def render(self, *_: Any, **__: Any) -> bytes:
+        raise TypeError("A stream is not rendered at once.")
+
+
+def event_stream(events: AsyncIterator[Event | None]) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(_frames(events), content_type=EventStreamRenderer.media_type)
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"  # nginx would otherwise hold the events back
+    return response
+
+
+async def _frames(events: AsyncIterator[Event | None]) -> AsyncGenerator[bytes, None]:
+    async for event in events:
+        yield b": still here\n\n" if event is None else frame(event)
+
+
+def frame(event: Event) -> bytes:
+    """One line of JSON: whatever the text holds, it cannot end the line and begin an event of its own."""
+    data = json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))
+    return f"id: {event.position}\nevent: {event.name}\ndata: {data}\n\n".encode()
+
+
+async def events_of(answer: Answer, turn: Turn | None, after: int) -> AsyncIterator[Event | None]:
+    """The answer's events from character `after` on, whoever runs it or ran it."""
+    if turn is not None:
+        async for event in turn.read(after):
+            yield event
+        return
+    yield meta_event(answer)
+    while answer.state == AnswerState.STREAMING:
+        if len(answer.text) > after:
+            piece, after = answer.text[after:], len(answer.text)
+            yield Event("delta", {"text": piece}, after)
+        else:
+            yield None
+        await asyncio.sleep(POLL_SECONDS)
+        answer = await in_database(_reload, answer_id=answer.pk)
+    if len(answer.text) > after:
+        yield Event("delta", {"text": answer.text[after:]}, len(answer.text))
+    for event in await in_database(_ending, answer=answer):
+        yield event
+
+
+def _reload(*, answer_id: UUID) -> Answer:
+    answer: Answer = Answer.objects.get(pk=answer_id)
+    return answer
+
+
+def _ending(*, answer: Answer) -> list[Event]:
+    shown = json.loads(JSONRenderer().render(AnswerOutput(Answer.objects.with_citations().get(pk=answer.pk)).data))
+    position = len(answer.text)
+    if shown["error"]:
+        return [Event("error", {**shown["error"], "charged": 0}, position)]
+    return [
+        Event("citations", {"citations": shown["citations"], "rejected": shown["citations_rejected"]}, position),
+        Event("usage", shown["usage"], position),
+        Event("done", {"state": shown["state"], "finish_reason": shown["finish_reason"]}, position),
+    ]
+
+
+def resume_position(headers: Any, query: Any) -> int:
+    """Where a reader left off: `Last-Event-ID`, which browsers send by themselves, or `?after=`; else 0."""
+    given = str(headers.get("Last-Event-ID") or query.get("after") or "0")
+    return int(given) if given.isascii() and given.isdecimal() and len(given) < 10 else 0
