@@ -1,0 +1,22 @@
+"""`make bench`: everything in one run, the product beside a direct call to the same emulated model."""
+
+import asyncio
+
+from bench import answers, ingestion
+from bench.product import product
+from tests.real_data import FOLDER
+
+
+def main() -> None:
+    with product() as target:
+        answers.fill(target)
+        asyncio.run(answers.measure(target))
+        asyncio.run(answers.statements(target))
+        if FOLDER.is_dir():
+            ingestion.measure(target, label="Gemini embeddings (emulated)")
+        else:
+            print("\ningestion: skipped, ../shared/data with its real PDF files is not here")
+
+
+if __name__ == "__main__":
+    main()
