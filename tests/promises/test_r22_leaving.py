@@ -47,7 +47,7 @@ def test_leaving_closes_the_vendors_stream_within_five_seconds(
                 if line == ("event: meta" if state == "idle" else "event: delta"):
                     break
             if state == "idle":
-                time.sleep(0.7)  # so that the vendor has been asked
+                stack.wait_for(lambda: len(streams(gemini)) == READERS, "the vendor to be asked", 20)
         return time.monotonic()
 
     with ThreadPoolExecutor(READERS) as pool:
