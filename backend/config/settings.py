@@ -36,6 +36,8 @@ if PRODUCTION:
         if globals()[_name] == _INSECURE or len(globals()[_name]) < 32:
             raise ImproperlyConfigured(f"{_name} must be set to a secret of at least 32 characters in production")
 
+SEALING_KEYS: list[str] = env.list("SEALING_KEYS", default=[]) or [SECRET_KEY]
+
 # --- Database
 DATABASE_POOL_SIZE: int = env.int("DATABASE_POOL_SIZE", default=16)
 DATABASE_POOL_TIMEOUT: float = env.float("DATABASE_POOL_TIMEOUT", default=5.0)

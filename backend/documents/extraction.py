@@ -38,35 +38,50 @@ class ExtractionFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ExtractedPage:
+    """See `parser.reading.ParsedPage`."""
+
     label: str
     text: str
+    link: str = ""
+    author: str = ""
+    dated: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedPart:
+    part: str
+    reason: str
 
 
 @dataclass(slots=True)
-class _Collected:
+class Extraction:
     total: int | None = None
     pages: list[ExtractedPage] = field(default_factory=list)
+    refused: list[RefusedPart] = field(default_factory=list)
     done: bool = False
 
 
-def extract(file: IO[bytes], *, format_name: str, tick: Callable[[int, int | None], None]) -> list[ExtractedPage]:
-    """The cleaned text of every page. `tick(done, total)` is called several times a second; what it raises ends the
-    process and rises. Raises ExtractionFailed."""
-    collected = _Collected()
-    with _child(file, format_name) as process:
+def extract(
+    file: IO[bytes], *, format_name: str, link: str = "", tick: Callable[[int, int | None], None]
+) -> Extraction:
+    """The cleaned text of every page, and what could not be read. `tick(done, total)` is called several times a second;
+    what it raises ends the process and rises. Raises ExtractionFailed."""
+    collected = Extraction()
+    with _child(file, format_name, link) as process:
         for line in _lines(process, lambda: tick(len(collected.pages), collected.total)):
             _take(line, collected)
             if collected.done:
-                return collected.pages
+                return collected
         code = process.wait()
     raise _died(code)
 
 
 @contextmanager
-def _child(file: IO[bytes], format_name: str) -> Iterator[subprocess.Popen[bytes]]:
+def _child(file: IO[bytes], format_name: str, link: str) -> Iterator[subprocess.Popen[bytes]]:
     """The parser's process, and nothing left of its group afterwards."""
     request = {
         "format": format_name,
+        "link": link,
         "memory": settings.PARSER_MEMORY_BYTES,
         "seconds": settings.PARSER_SECONDS,
         "pages": settings.PAGES_LIMIT,
@@ -123,7 +138,7 @@ def _blocks(process: subprocess.Popen[bytes], deadline: float, tick: Callable[[]
                 yield block
 
 
-def _take(line: bytes, collected: _Collected) -> None:
+def _take(line: bytes, collected: Extraction) -> None:
     try:
         message: dict[str, Any] = json.loads(line)
     except ValueError as exc:
@@ -133,7 +148,9 @@ def _take(line: bytes, collected: _Collected) -> None:
     if "total" in message:
         collected.total = message["total"]
     elif "text" in message:
-        collected.pages.append(ExtractedPage(message["label"], message["text"]))
+        collected.pages.append(ExtractedPage(**message))
+    elif "part" in message:
+        collected.refused.append(RefusedPart(**message))
     else:
         collected.done = True
 

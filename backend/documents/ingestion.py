@@ -9,7 +9,6 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Max
-from django.forms import model_to_dict
 
 from backend.agent_client import AgentError, AgentGarbage
 from backend.bots.models import Bot
@@ -25,10 +24,11 @@ from backend.documents.models import Chunk, Document, DocumentVersion, Stage, St
 
 logger = logging.getLogger(__name__)
 
-_PAGES = "COPY documents_page (version_id, number, label, text) FROM STDIN"
+_PAGES = "COPY documents_page (version_id, number, label, text, link, author, dated) FROM STDIN"
 _CHUNKS = """
-    COPY documents_chunk (id, version_id, document_id, bot_id, "position", page, start, "end", text, embedded)
-    FROM STDIN
+    COPY documents_chunk (
+        id, version_id, document_id, bot_id, "position", page, start, "end", text, heading, embedded, enabled
+    ) FROM STDIN
 """
 
 MAX_RETRY_DELAY = timedelta(minutes=10)
@@ -72,13 +72,14 @@ def _build(claim: Claim, heartbeat: Heartbeat) -> None:
     _serve(claim, version)
 
 
-def _identity(bot: Bot, embedding: str) -> dict[str, str | int]:
-    """What a version is made by, beside the file."""
-    assert bot.version is not None  # noqa: S101 - a bot always has one
+def _identity(document: Document, embedding: str) -> dict[str, str | int]:
+    """What a version is made of and by."""
+    configuration = document.bot.configuration
     return {
+        "sha256": document.sha256,
         "embedding": embedding,
-        "chunk_chars": bot.version.chunk_chars,
-        "chunk_overlap": bot.version.chunk_overlap,
+        "chunk_chars": configuration.chunk_chars,
+        "chunk_overlap": configuration.chunk_overlap,
         "chunker_version": CHUNKER_VERSION,
         "normaliser_version": NORMALISER_VERSION,
     }
@@ -87,7 +88,7 @@ def _identity(bot: Bot, embedding: str) -> dict[str, str | int]:
 def _unfinished(claim: Claim, document: Document, embedding: str) -> DocumentVersion | None:
     """The version that an earlier attempt began, if it is still the one wanted; another one is given up."""
     building = DocumentVersion.objects.filter(document=document, state=VersionState.BUILDING)
-    found = building.filter(**_identity(document.bot, embedding)).first()
+    found = building.filter(**_identity(document, embedding)).first()
     if found is None:
         with transaction.atomic():
             claims.write(claim)
@@ -99,7 +100,7 @@ def _unfinished(claim: Claim, document: Document, embedding: str) -> DocumentVer
 def _read(claim: Claim, heartbeat: Heartbeat, document: Document, embedding: str) -> DocumentVersion:
     pages = _extract(claim, heartbeat, document)
     claims.write(claim, stage=Stage.CHUNKING, pages_done=len(pages), pages_total=len(pages))
-    identity = _identity(document.bot, embedding)
+    identity = _identity(document, embedding)
     spans: list[list[Span]] = []
     for page in pages:
         heartbeat.check()
@@ -142,7 +143,7 @@ def _extract(claim: Claim, heartbeat: Heartbeat, document: Document) -> list[Ext
 
     try:
         with default_storage.open(document.file, "rb") as file:
-            pages = extract(file, format_name=document.format, tick=tick)
+            pages = extract(file, format_name=document.format, link=document.link, tick=tick).pages
     except FileNotFoundError as exc:
         raise ExtractionFailed("original_missing") from exc
     if not any(visible(page.text) for page in pages):
@@ -153,7 +154,8 @@ def _extract(claim: Claim, heartbeat: Heartbeat, document: Document) -> list[Ext
 def _copy_pages(version: DocumentVersion, pages: Sequence[ExtractedPage]) -> None:
     with connection.cursor() as cursor, cursor.copy(_PAGES) as copy:
         for number, page in enumerate(pages, 1):
-            copy.write_row((version.pk, number, page.label, page.text))
+            place = (page.link, page.author, page.dated or None)
+            copy.write_row((version.pk, number, page.label, page.text, *place))
 
 
 def _copy_chunks(
@@ -164,7 +166,7 @@ def _copy_chunks(
         for number, (page, in_page) in enumerate(zip(pages, spans, strict=True), 1):
             for start, end in ((span.start, span.end) for span in in_page):
                 owner = (chunk_id(version.pk, position), version.pk, document.pk, document.bot_id)
-                copy.write_row((*owner, position, number, start, end, page.text[start:end], False))
+                copy.write_row((*owner, position, number, start, end, page.text[start:end], "", False, True))
                 position += 1
 
 
@@ -210,8 +212,8 @@ def _serve(claim: Claim, version: DocumentVersion) -> None:
         if versions.filter(state=VersionState.READY).update(state=VersionState.RETIRED):
             jobs.enqueue(RETIRE, document_id=str(claim.document_id))
         versions.filter(pk=version.pk).update(state=VersionState.READY)
-        bot = Bot.objects.select_related("version").get(documents=claim.document_id)
-        if _identity(bot, version.embedding).items() - model_to_dict(version).items():
+        document = Document.objects.select_related("bot__version").get(pk=claim.document_id)
+        if any(getattr(version, name) != value for name, value in _identity(document, version.embedding).items()):
             claims.queue(Document.objects.filter(pk=claim.document_id), claim.document_id)
 
 

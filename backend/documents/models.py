@@ -19,13 +19,18 @@ from backend.users.models import User
 class Kind(models.TextChoices):
     FILE = "file"
     TEXT = "text"
+    QUESTIONS = "questions"
+    WEB = "web"
+    TELEGRAM = "telegram"
 
 
 class State(models.TextChoices):
     QUEUED = "queued"
     PROCESSING = "processing"
+    WAITING = "waiting"  # read, and waiting for the owner's go before anything is embedded
     READY = "ready"
     FAILED = "failed"
+    CANCELLED = "cancelled"
     DELETING = "deleting"
 
 
@@ -45,7 +50,7 @@ class DocumentQuerySet(models.QuerySet["Document"]):
 
 
 class Document(models.Model):
-    """A file or a pasted text in a bot's knowledge.
+    """A file, a text, a web page or a run of posts in a bot's knowledge.
 
     `version` is what answers are made from; it stays while a newer one is built, and when that fails. Whoever works
     on the document holds a lease under a fence: a write under an older fence has no effect (see `claims`).
@@ -62,6 +67,9 @@ class Document(models.Model):
     size = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
     file = models.CharField(max_length=100)  # the storage's key, made by us
+    link = models.CharField(max_length=2000, blank=True)  # where it came from, for whoever follows a citation
+    enabled = models.BooleanField(default=True)  # one that is switched off is kept, and answers nothing
+    review = models.BooleanField(default=False)  # nothing is embedded before the owner has seen the report
 
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     stage = models.CharField(max_length=10, choices=Stage.choices, default=Stage.NONE, blank=True)
@@ -125,6 +133,7 @@ class DocumentVersion(models.Model):
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=VersionState.choices, default=VersionState.BUILDING)
+    sha256 = models.CharField(max_length=64)  # of the content that was read
     embedding = models.CharField(max_length=120)  # contract.EmbeddingId
     chunk_chars = models.PositiveIntegerField()
     chunk_overlap = models.PositiveIntegerField()
@@ -133,6 +142,7 @@ class DocumentVersion(models.Model):
     page_count = models.PositiveIntegerField()
     char_count = models.PositiveIntegerField()
     chunk_count = models.PositiveIntegerField()
+    report = models.JSONField(default=dict)  # see `reports`
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -153,12 +163,16 @@ class DocumentVersion(models.Model):
 
 
 class Page(models.Model):
-    """A page of a PDF or of a Word file; elsewhere a section of bounded length. `label` says which."""
+    """What a citation opens: a page, a slide, rows of a sheet, a chapter, a post; elsewhere a section of bounded
+    length. `label` says which; `link`, `author` and `dated` where it has its own."""
 
     version = models.ForeignKey(DocumentVersion, on_delete=models.CASCADE, related_name="pages", db_index=False)
     number = models.PositiveIntegerField()
-    label = models.CharField(max_length=100)
+    label = models.CharField(max_length=200)
     text = models.TextField(blank=True)
+    link = models.CharField(max_length=2000, blank=True)
+    author = models.CharField(max_length=200, blank=True)
+    dated = models.DateTimeField(null=True)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["version", "number"], name="page_number")]
@@ -179,13 +193,57 @@ class Chunk(models.Model):
     start = models.PositiveIntegerField()
     end = models.PositiveIntegerField()
     text = models.TextField()
+    heading = models.CharField(max_length=300, blank=True)  # the headings it stands under, outermost first
     embedded = models.BooleanField(default=False)
+    enabled = models.BooleanField(default=True)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["version", "position"], name="chunk_position")]
 
     def __str__(self) -> str:
         return f"{self.version_id}#{self.position}"
+
+
+class Correction(models.Model):
+    """What an owner changed in a passage, found again by the passage's own text whenever the document is read anew.
+
+    `text` is what stands in its place; null where the passage is only switched off.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="corrections")
+    original_sha256 = models.CharField(max_length=64)  # of the passage as it was read
+    original = models.TextField()
+    text = models.TextField(null=True)  # noqa: DJ001 - null is not the empty text
+    author = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["document", "original_sha256"], name="correction_of_passage")
+        ]
+
+    def __str__(self) -> str:
+        return self.original[:60]
+
+
+class Erasure(models.Model):
+    """That something was deleted, by whom, and what was read back as gone; it names nothing of the content."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    subject = models.CharField(max_length=20)  # document, bot or account
+    subject_id = models.UUIDField()
+    owner_id = models.UUIDField()
+    requested_by = models.UUIDField(null=True)
+    requested_at = models.DateTimeField(db_default=Now())
+    erased_at = models.DateTimeField(null=True)
+    counts = models.JSONField(default=dict)  # pages, chunks, files, vectors deleted; vectors remaining as read back
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["owner_id", "-id"], name="erasure_owner")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.subject_id}"
 
 
 def chunk_id(version_id: uuid.UUID, position: int) -> uuid.UUID:

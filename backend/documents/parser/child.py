@@ -1,7 +1,7 @@
 """The process that reads one file and ends: `python -I -c "… child.main()" REQUEST`, the file on standard input.
 
-Standard output carries one JSON object per line: `{"total": n}`, then each page as `{"label", "text"}`, then
-`{"done": true}`; or `{"error": code}` at any time. An end without `done` or `error` is a crash.
+Standard output carries one JSON object per line: `{"total": n}`, then each page as the fields of `ParsedPage` and each
+refused part as those of `Refused`, then `{"done": true}`; or `{"error": code}` at any time. An end without `done` or `error` is a crash.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from backend.core.text import clean_text
-from backend.documents.parser.reading import Unreadable
+from backend.documents.parser.reading import Refused, Unreadable
 
 _PR_SET_PDEATHSIG = 1
 _DESCRIPTORS = 16  # Python opens a file for every encoding it has not met
@@ -41,17 +41,20 @@ def _read(request: dict[str, Any]) -> None:
     reader = importlib.import_module(f"backend.documents.parser.{request['format']}")
     descriptors = getattr(reader, "DESCRIPTORS", _DESCRIPTORS)
     _limit(memory=request["memory"], seconds=request["seconds"], descriptors=descriptors)
-    reading = reader.read(data)
+    reading = reader.read(data, request["link"]) if getattr(reader, "WANTS_LINK", False) else reader.read(data)
     if reading.total > request["pages"]:
         raise Unreadable("too_many_pages")
     _write(total=reading.total)
     left = request["chars"]
     for page in reading.pages:
+        if isinstance(page, Refused):
+            _write(part=page.part, reason=page.reason)
+            continue
         text = clean_text(page.text)
         left -= len(text)
         if left < 0:
             raise Unreadable("text_too_long")
-        _write(label=page.label, text=text)
+        _write(**page._replace(text=text)._asdict())
     _write(done=True)
 
 

@@ -17,15 +17,27 @@ class Unreadable(Exception):
 
 
 class ParsedPage(NamedTuple):
+    """`link`, `author` and `dated` (ISO 8601) where the page has its own, such as a post or a message."""
+
     label: str
     text: str
+    link: str = ""
+    author: str = ""
+    dated: str = ""
+
+
+class Refused(NamedTuple):
+    """A part that was not read, and why, in words for the owner; the rest was."""
+
+    part: str
+    reason: str
 
 
 class Reading(NamedTuple):
-    """`pages` yields `total` pages, numbered from 1 in that order."""
+    """`pages` yields `total` pages, numbered from 1 in that order, and any number of refused parts between them."""
 
     total: int
-    pages: Iterator[ParsedPage]
+    pages: Iterator[ParsedPage | Refused]
 
 
 def numbered(texts: list[str]) -> Reading:

@@ -30,7 +30,7 @@ def extracted(data: bytes, name: str, tick: Callable[[int, int | None], None] = 
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.seek(0)
-        return extract(file, format_name=name, tick=tick)
+        return extract(file, format_name=name, tick=tick).pages
 
 
 def why(data: bytes, name: str) -> ExtractionFailed:
