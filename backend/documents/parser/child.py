@@ -1,7 +1,8 @@
 """The process that reads one file and ends: `python -I -c "… child.main()" REQUEST`, the file on standard input.
 
 Standard output carries one JSON object per line: `{"total": n}`, then each page as the fields of `ParsedPage` and each
-refused part as those of `Refused`, then `{"done": true}`; or `{"error": code}` at any time. An end without `done` or `error` is a crash.
+refused part as those of `Refused`, then `{"done": true}`; or `{"error": code}` at any time. An end without `done` or
+`error` is a crash.
 """
 
 import ctypes

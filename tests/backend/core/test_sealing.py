@@ -1,13 +1,13 @@
 from collections.abc import Iterator
 
 import pytest
-from pytest_django import SettingsWrapper
+from pytest_django import Settings
 
 from backend.core import sealing
 
 
 @pytest.fixture(autouse=True)
-def _keys(settings: SettingsWrapper) -> Iterator[None]:
+def _keys(settings: Settings) -> Iterator[None]:
     settings.SEALING_KEYS = ["the key of today"]
     sealing._keys.cache_clear()
     yield
@@ -20,14 +20,14 @@ def test_what_is_sealed_shows_nothing_and_opens_again() -> None:
     assert sealing.unseal(sealed) == "a session string"
 
 
-def test_a_new_key_before_the_old_one_still_opens_what_the_old_one_sealed(settings: SettingsWrapper) -> None:
+def test_a_new_key_before_the_old_one_still_opens_what_the_old_one_sealed(settings: Settings) -> None:
     sealed = sealing.seal("secret")
     settings.SEALING_KEYS = ["the key of tomorrow", "the key of today"]
     sealing._keys.cache_clear()
     assert sealing.unseal(sealed) == "secret"
 
 
-def test_without_its_key_a_seal_stays_shut(settings: SettingsWrapper) -> None:
+def test_without_its_key_a_seal_stays_shut(settings: Settings) -> None:
     sealed = sealing.seal("secret")
     settings.SEALING_KEYS = ["another key"]
     sealing._keys.cache_clear()
