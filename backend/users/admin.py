@@ -8,7 +8,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import UserCreationForm
 
 from backend.users import services
-from backend.users.models import Session, User, normalise_email
+from backend.users.models import ApiKey, Session, User, normalise_email
 
 RIGHTS = ["is_staff", "is_superuser", "user_permissions"]
 
@@ -22,9 +22,9 @@ class NewUserForm(UserCreationForm):
         return normalise_email(self.cleaned_data["email"])
 
 
-class SessionInline(TabularInline):
-    model = Session
-    fields = readonly_fields = ["user_agent", "created_at", "last_used_at", "expires_at", "revoked_at"]
+class CredentialInline(TabularInline):
+    """Read only: credentials are made by their owner and ended by what is done to the account."""
+
     ordering = ["-id"]
     extra = 0
 
@@ -36,6 +36,16 @@ class SessionInline(TabularInline):
 
     def has_delete_permission(self, *_: Any) -> bool:
         return False
+
+
+class SessionInline(CredentialInline):
+    model = Session
+    fields = readonly_fields = ["user_agent", "created_at", "last_used_at", "expires_at", "revoked_at"]
+
+
+class ApiKeyInline(CredentialInline):
+    model = ApiKey
+    fields = readonly_fields = ["name", "shown", "created_at", "last_used_at", "expires_at", "revoked_at"]
 
 
 @admin.register(User)
@@ -53,7 +63,7 @@ class UserAdmin(ModelAdmin):
     add_fieldsets = [(None, {"fields": ["email", "name", "password1", "password2"]})]
     readonly_fields = ["id", "email", "is_active", "email_verified_at", "created_at", "deleted_at"]
     filter_horizontal = ["user_permissions"]
-    inlines = [SessionInline]
+    inlines = [SessionInline, ApiKeyInline]
     actions = ["suspend", "activate", "send_password_reset"]
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
@@ -86,12 +96,12 @@ class UserAdmin(ModelAdmin):
         """Just the accounts: the service closes them, and nothing is cascaded here."""
         return [str(user) for user in objs], {"users": len(objs)}, set(), []
 
-    def delete_model(self, _request: HttpRequest, obj: User) -> None:
-        services.delete_account(user=obj)
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        services.delete_account(user=obj, requested_by=request.user.pk)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for user in _touchable(request, queryset):
-            services.delete_account(user=user)
+            services.delete_account(user=user, requested_by=request.user.pk)
 
     @admin.action(description="Suspend", permissions=["change"])
     def suspend(self, request: HttpRequest, queryset: QuerySet[User]) -> None:

@@ -5,30 +5,51 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from backend.core.errors import CHALLENGE
-from backend.users.models import Session, User
+from backend.users import api_keys
+from backend.users.models import ApiKey, Session, User
 from backend.users.tokens import InvalidAccessToken, read_access
 
 SCHEME: Final = "bearer"
+KEY_HEADERS: Final = ("X-API-Key", "Api-Key")
 
 
-class AccessTokenAuthentication(BaseAuthentication):
-    """`Authorization: Bearer …`, one query; a revoked session is refused at once. `request.auth` is the Session."""
+class CredentialAuthentication(BaseAuthentication):
+    """An access token or an API key, whichever header brings it: `Authorization: Bearer …`, `X-API-Key: …` or
+    `Api-Key: …`. One query; what was revoked is refused at once. `request.auth` is the Session or the ApiKey."""
 
-    def authenticate(self, request: Request) -> tuple[User, Session] | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != SCHEME:
+    def authenticate(self, request: Request) -> tuple[User, Session | ApiKey] | None:
+        credential = credential_of(request)
+        if credential is None:
             return None
-        try:
-            claims = read_access(token)
-        except InvalidAccessToken as exc:
-            raise _refused() from exc
-        session = Session.objects.live().filter(pk=claims.sid, user_id=claims.sub).select_related("user").first()
-        if session is None:
+        found = api_keys.find(credential) if api_keys.is_api_key(credential) else _session_of(credential)
+        if found is None:
             raise _refused()
-        return session.user, session
+        return found.user, found
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
         return CHALLENGE
+
+
+def credential_of(request: Request) -> str | None:
+    """What the request brings, in the one place that reads it. Two that differ are refused: which one was meant?"""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    brought = {request.headers[name] for name in KEY_HEADERS if name in request.headers}
+    if scheme.lower() == SCHEME:
+        brought.add(token)
+    if len(brought) > 1:
+        raise _refused()
+    return next(iter(brought), None)
+
+
+def _session_of(token: str) -> Session | None:
+    try:
+        claims = read_access(token)
+    except InvalidAccessToken:
+        return None
+    session: Session | None = (
+        Session.objects.live().filter(pk=claims.sid, user_id=claims.sub).select_related("user").first()
+    )
+    return session
 
 
 def _refused() -> AuthenticationFailed:

@@ -48,3 +48,17 @@ class WeakPassword(ChatSphereError):
     """This password is too easy to guess; see details."""
 
     code = "weak_password"
+
+
+class TooManyApiKeys(ChatSphereError):
+    """You have as many API keys as one account may have; revoke one first."""
+
+    status = HTTPStatus.CONFLICT
+    code = "too_many_api_keys"
+
+
+class PersonRequired(ChatSphereError):
+    """An API key may not do this; log in."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "person_required"

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
@@ -38,6 +39,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     deleted_at = models.DateTimeField(
         null=True, editable=False
     )  # the row stays, without a name: the ledger points at it
+    deleted_by = models.UUIDField(null=True, editable=False)  # who closed it: the person, or one of the staff
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -97,6 +99,45 @@ class RefreshToken(models.Model):
 
     def __str__(self) -> str:
         return str(self.pk)
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def live(self) -> "ApiKeyQuerySet":
+        """The keys that are honoured; the one place that says so."""
+        expired = models.Q(expires_at__isnull=False, expires_at__lte=Now())
+        return self.filter(revoked_at=None, user__is_active=True).exclude(expired)
+
+    def owned_by(self, user: User) -> "ApiKeyQuerySet":
+        return self.live().filter(user_id=user.pk)
+
+    def used_lately(self) -> "ApiKeyQuerySet":
+        """Adds `lately`: whether the last use was noted within USE_NOTED."""
+        recent = models.Q(last_used_at__isnull=False, last_used_at__gt=Now() - ApiKey.USE_NOTED)
+        return self.annotate(lately=models.ExpressionWrapper(recent, output_field=models.BooleanField()))
+
+
+class ApiKey(models.Model):
+    """What a program signs in with, in its owner's name; it reaches nothing that changes the account itself."""
+
+    USE_NOTED = timedelta(minutes=1)
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=100)
+    shown = models.CharField(max_length=12)  # how it begins
+    hash = models.CharField(max_length=64, unique=True)  # sha256 (hex); the key itself is stored nowhere
+    created_at = models.DateTimeField(db_default=Now())
+    last_used_at = models.DateTimeField(null=True)  # to the minute
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[Any] = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["user", "-id"], name="api_key_user")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.shown}…)"
 
 
 def normalise_email(email: str) -> str:

@@ -1,8 +1,10 @@
+from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import serializers
 
-from backend.users.models import Session, User, normalise_email
+from backend.users.models import ApiKey, Session, User, normalise_email
 from backend.users.services import PASSWORD_MAX_LENGTH
 from backend.users.tokens import TokenPair
 
@@ -101,3 +103,30 @@ class SessionOutput(serializers.ModelSerializer[Session]):
     def get_current(self, session: Session) -> bool:
         current: Session | None = self.context["request"].auth
         return current is not None and current.pk == session.pk
+
+
+class ApiKeyInput(serializers.Serializer[ApiKey]):
+    name = serializers.CharField(max_length=100)
+    expires_at = serializers.DateTimeField(allow_null=True, default=None, help_text="Null: never.")
+
+    def validate_expires_at(self, expires_at: datetime | None) -> datetime | None:
+        if expires_at is not None and expires_at <= timezone.now():
+            raise serializers.ValidationError("This is in the past.", code="past")
+        return expires_at
+
+
+class ApiKeyOutput(serializers.ModelSerializer[ApiKey]):
+    """`shown` is how the key begins; `last_used_at` is right to the minute."""
+
+    class Meta:
+        model = ApiKey
+        fields = ["id", "name", "shown", "created_at", "last_used_at", "expires_at"]
+        read_only_fields = fields
+
+
+class NewApiKeyOutput(ApiKeyOutput):
+    key = serializers.CharField(read_only=True, help_text="The key itself. It is shown this once.")
+
+    class Meta(ApiKeyOutput.Meta):
+        fields = [*ApiKeyOutput.Meta.fields, "key"]
+        read_only_fields = fields

@@ -17,7 +17,7 @@ from backend.core import jobs
 from backend.core.errors import NotFound
 from backend.core.models import IdempotencyRecord
 from backend.core.text import clean_text
-from backend.users import limits, links, tokens
+from backend.users import api_keys, limits, links, tokens
 from backend.users.errors import (
     EmailNotVerified,
     InvalidCredentials,
@@ -26,7 +26,7 @@ from backend.users.errors import (
     WeakPassword,
     WrongPassword,
 )
-from backend.users.models import RefreshToken, Session, User, normalise_email
+from backend.users.models import ApiKey, RefreshToken, Session, User, normalise_email
 from backend.users.tokens import TokenPair
 
 PASSWORD_MAX_LENGTH = 256  # hashing is slow on purpose, and slower the longer
@@ -182,10 +182,15 @@ def end_session(*, user: User, session_id: UUID) -> None:
 
 
 def log_out_everywhere(*, user: User) -> None:
-    """Ends the sessions of the API and, through the epoch, those of browsers."""
+    """Ends the sessions of the API and, through the epoch, those of browsers. API keys stay: programs do not log in."""
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(login_epoch=F("login_epoch") + 1)
         end_sessions(user=user)
+
+
+def _shut_out(*, user: User) -> None:
+    log_out_everywhere(user=user)
+    api_keys.revoke_all(user=user)
 
 
 def forget_ended_sessions() -> int:
@@ -204,7 +209,7 @@ def rename(*, user: User, name: str) -> User:
 
 
 def change_password(*, user: User, current: str, new: str, keep: Session | None) -> None:
-    """Ends every session but `keep`. Raises TooManyRequests, WrongPassword, WeakPassword."""
+    """Ends every session but `keep`, and every API key. Raises TooManyRequests, WrongPassword, WeakPassword."""
     limits.count_password_try(email=user.email, address=None)
     if not user.check_password(current):
         raise WrongPassword
@@ -217,6 +222,7 @@ def _set_password(*, user: User, password: str, keep: UUID | None = None) -> Non
     user.set_password(password)
     user.save(update_fields=["password"])
     end_sessions(user=user, keep=keep)
+    api_keys.revoke_all(user=user)
     jobs.enqueue("users.send_password_changed_email", user_id=str(user.pk))
 
 
@@ -244,7 +250,7 @@ def suspend(*, user: User) -> None:
     """Refuses every credential at once. Activating again brings none of them back."""
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(is_active=False)
-        log_out_everywhere(user=user)
+        _shut_out(user=user)
 
 
 def activate(*, user: User) -> None:
@@ -258,18 +264,24 @@ def delete_own_account(*, user: User, password: str) -> None:
     limits.count_password_try(email=user.email, address=None)
     if not user.check_password(password):
         raise WrongPassword
-    delete_account(user=user)
+    delete_account(user=user, requested_by=user.pk)
 
 
-def delete_account(*, user: User) -> None:
+def delete_account(*, user: User, requested_by: UUID | None = None) -> None:
     """Closes the account and takes the person out of its row, which frees the address; a job erases the rest."""
     with transaction.atomic():
         closed = User.objects.filter(pk=user.pk, deleted_at=None).update(
-            is_active=False, deleted_at=Now(), email=f"{user.pk}@deleted.invalid", name="", password=make_password(None)
+            is_active=False,
+            deleted_at=Now(),
+            deleted_by=requested_by,
+            email=f"{user.pk}@deleted.invalid",
+            name="",
+            password=make_password(None),
         )
         if not closed:
             return
-        log_out_everywhere(user=user)
+        _shut_out(user=user)
+        ApiKey.objects.filter(user=user).delete()
         Session.objects.filter(user=user).update(user_agent="")
         IdempotencyRecord.objects.filter(user=user).delete()
         content_type = ContentType.objects.get_for_model(User)
@@ -293,5 +305,5 @@ def ensure_admin(*, email: str, password: str) -> bool:
         user.set_password(password)
         user.save()
         User.objects.filter(pk=user.pk).update(email_verified_at=Now())
-        log_out_everywhere(user=user)
+        _shut_out(user=user)
     return True

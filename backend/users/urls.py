@@ -15,6 +15,8 @@ urlpatterns = [
     path("auth/change-password/", views.ChangePasswordView.as_view(), name="change-password"),
     path("auth/reset-password/", views.ResetPasswordView.as_view(), name="reset-password"),
     path("auth/reset-password/confirm/", views.ResetPasswordConfirmView.as_view(), name="reset-password-confirm"),
+    path("api-keys/", views.ApiKeyListView.as_view(), name="api-keys"),
+    path("api-keys/<uuid:key_id>/", views.ApiKeyView.as_view(), name="api-key"),
     path("me/", views.MeView.as_view(), name="me"),
 ]
 

@@ -5,7 +5,7 @@ from django.contrib.auth import logout, update_session_auth_hash
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
-from rest_framework.permissions import AllowAny
+from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -13,15 +13,19 @@ from rest_framework.views import APIView
 
 from backend.core.client_address import client_address
 from backend.core.serializers import ErrorOutput
-from backend.users import services
+from backend.users import api_keys, services
 from backend.users.current import user_of
-from backend.users.models import Session
+from backend.users.models import ApiKey, Session
+from backend.users.permissions import IsPerson
 from backend.users.serializers import (
     AcceptedOutput,
+    ApiKeyInput,
+    ApiKeyOutput,
     ChangePasswordInput,
     EmailInput,
     LinkTokenInput,
     LoginInput,
+    NewApiKeyOutput,
     PasswordInput,
     ProfileInput,
     RefreshInput,
@@ -121,6 +125,8 @@ class ResetPasswordConfirmView(PublicView):
 class LogoutView(APIView):
     """Ends the session that this request was made with."""
 
+    permission_classes = [IsPerson]
+
     @extend_schema(request=None, responses={204: None, 401: ErrorOutput})
     def post(self, request: Request) -> Response:
         if isinstance(request.auth, Session):
@@ -134,6 +140,8 @@ class LogoutView(APIView):
 class LogoutAllView(APIView):
     """Ends every session of the account, this one too."""
 
+    permission_classes = [IsPerson]
+
     @extend_schema(request=None, responses={204: None, 401: ErrorOutput})
     def post(self, request: Request) -> Response:
         services.log_out_everywhere(user=user_of(request))
@@ -145,6 +153,7 @@ class SessionListView(generics.ListAPIView[Session]):
     """Where the account is logged in."""
 
     serializer_class = SessionOutput
+    permission_classes = [IsPerson]
     queryset = Session.objects.none()
 
     def get_queryset(self) -> QuerySet[Session]:
@@ -154,6 +163,8 @@ class SessionListView(generics.ListAPIView[Session]):
 
 @extend_schema(tags=["auth"])
 class SessionView(APIView):
+    permission_classes = [IsPerson]
+
     @extend_schema(responses={204: None, 401: ErrorOutput, 404: ErrorOutput})
     def delete(self, request: Request, session_id: UUID) -> Response:
         services.end_session(user=user_of(request), session_id=session_id)
@@ -163,6 +174,8 @@ class SessionView(APIView):
 @extend_schema(tags=["auth"])
 class ChangePasswordView(APIView):
     """Ends every session but the one that this request was made with."""
+
+    permission_classes = [IsPerson]
 
     @extend_schema(request=ChangePasswordInput, responses={204: None, 401: ErrorOutput, 403: ErrorOutput, **LIMITED})
     def post(self, request: Request) -> Response:
@@ -174,8 +187,42 @@ class ChangePasswordView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+@extend_schema(tags=["api keys"])
+class ApiKeyListView(generics.ListAPIView[ApiKey]):
+    """Keys for programs. They sign in as you, and reach everything but the account itself: password, sessions, keys,
+    name, deletion. A change of the password revokes them."""
+
+    serializer_class = ApiKeyOutput
+    permission_classes = [IsPerson]
+    queryset = ApiKey.objects.none()
+
+    def get_queryset(self) -> QuerySet[ApiKey]:
+        keys: QuerySet[ApiKey] = ApiKey.objects.owned_by(user_of(self.request))
+        return keys
+
+    @extend_schema(request=ApiKeyInput, responses={201: NewApiKeyOutput, 409: ErrorOutput, **INVALID})
+    def post(self, request: Request) -> Response:
+        """Takes no Idempotency-Key: the answer holds the key, and must be stored nowhere."""
+        row, key = api_keys.create(user=user_of(request), **_fields(ApiKeyInput, request))
+        return Response({**ApiKeyOutput(row).data, "key": key}, status=status.HTTP_201_CREATED)
+
+
+@extend_schema(tags=["api keys"])
+class ApiKeyView(APIView):
+    permission_classes = [IsPerson]
+
+    @extend_schema(responses={204: None, 401: ErrorOutput, 404: ErrorOutput})
+    def delete(self, request: Request, key_id: UUID) -> Response:
+        """Refused from this moment on."""
+        api_keys.revoke(user=user_of(request), key_id=key_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
 @extend_schema(tags=["me"])
 class MeView(APIView):
+    def get_permissions(self) -> list[Any]:
+        return [IsAuthenticated()] if self.request.method == "GET" else [IsPerson()]
+
     @extend_schema(responses={200: UserOutput, 401: ErrorOutput})
     def get(self, request: Request) -> Response:
         return Response(UserOutput(user_of(request)).data)

@@ -127,4 +127,5 @@ def test_is_closed_to_others(owner: User, chief: User) -> None:
 
 
 def inline() -> dict[str, str]:
-    return {"sessions-TOTAL_FORMS": "0", "sessions-INITIAL_FORMS": "0"}
+    forms = ("TOTAL_FORMS", "INITIAL_FORMS")
+    return {f"{rows}-{name}": "0" for rows in ("sessions", "api_keys") for name in forms}

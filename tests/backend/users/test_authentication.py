@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.test import APIClient, APIRequestFactory
 
 from backend.users import services
-from backend.users.authentication import AccessTokenAuthentication
+from backend.users.authentication import CredentialAuthentication
 from backend.users.models import Session, User
 
 
@@ -14,7 +14,7 @@ def test_costs_one_query(owner: User, django_assert_num_queries: DjangoAssertNum
     pair = services.open_session(user=owner, user_agent="")
     request = Request(APIRequestFactory().get("/", HTTP_AUTHORIZATION=f"bearer {pair.access}"))
     with django_assert_num_queries(1):
-        found = AccessTokenAuthentication().authenticate(request)
+        found = CredentialAuthentication().authenticate(request)
         assert found is not None
         assert (found[0], found[1].user.email) == (owner, owner.email)
 

@@ -24,9 +24,10 @@ def schema() -> dict[str, Any]:
     return made
 
 
-def test_names_the_bearer_scheme(schema: dict[str, Any]) -> None:
-    scheme = schema["components"]["securitySchemes"]["accessToken"]
-    assert scheme == {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+def test_names_both_ways_to_sign_in(schema: dict[str, Any]) -> None:
+    schemes = schema["components"]["securitySchemes"]
+    assert schemes["accessToken"]["scheme"] == "bearer"
+    assert schemes["apiKey"] == {"type": "apiKey", "in": "header", "name": "X-API-Key"}
 
 
 def test_says_which_doors_are_open(schema: dict[str, Any]) -> None:
@@ -42,7 +43,7 @@ def test_says_which_doors_are_open(schema: dict[str, Any]) -> None:
 
 
 def test_passwords_and_hashes_are_never_read_back(schema: dict[str, Any]) -> None:
-    for name in ("User", "Session"):
+    for name in ("User", "Session", "ApiKey"):
         shown = set(schema["components"]["schemas"][f"{name}Output"]["properties"])
         assert not shown & {"password", "hash", "is_staff", "is_superuser", "login_epoch"}
 
