@@ -4,6 +4,8 @@ Ids are UUIDs. User, bot and namespace travel in the signed token (`Claims`) and
 code points, `start` inclusive and `end` exclusive. Scores: higher is nearer.
 """
 
+from datetime import date
+from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -17,6 +19,9 @@ TOKEN_MAX_SECONDS = 60
 
 MAX_CHUNKS = 256
 MAX_PASSAGES = 50
+MAX_IMAGES = 4
+MAX_IMAGE_BYTES = 5 * 1024 * 1024
+MAX_FALLBACKS = 2
 
 EmbeddingId = Annotated[str, Field(min_length=3, max_length=120, pattern=r"^[a-z0-9_-]+:[A-Za-z0-9._/-]+:[0-9]+$")]
 """`provider:model:dimension`, such as `local:wordllama:256`: vectors with different ids are never compared."""
@@ -64,14 +69,16 @@ class Chunk(Wire):
     """
 
     id: UUID
+    document: UUID
+    version: UUID
     text: str = Field(min_length=1, max_length=40_000)
     heading: str = Field(default="", max_length=500)
 
 
 class EmbedAndStoreRequest(Wire):
+    """The chunks may be of several documents."""
+
     embedding: EmbeddingId
-    document: UUID
-    version: UUID
     chunks: list[Chunk] = Field(min_length=1, max_length=MAX_CHUNKS)
 
 
@@ -124,15 +131,29 @@ class Turn(Wire):
     text: str = Field(max_length=200_000)
 
 
+class Image(Wire):
+    """A picture that belongs to the question: `data` is base64 of at most MAX_IMAGE_BYTES, in the format that
+    `media_type` says. Never an address: nothing is fetched for a question.
+    """
+
+    media_type: Literal["image/png", "image/jpeg", "image/webp", "image/gif"]
+    data: str = Field(min_length=16, max_length=MAX_IMAGE_BYTES * 4 // 3 + 4)
+
+
 class ChatRequest(Wire):
-    """`history` is oldest first and without the question. The token's `max_output_tokens` caps `max_output_tokens`."""
+    """`history` is oldest first and without the question. The token's `max_output_tokens` caps `max_output_tokens`.
+    `fallbacks` are asked in their order where the model fails before its first word; the answer's usage names the
+    model that gave it. Images go to models that can see; where none of those named can, the question is refused.
+    """
 
     model: ModelId
+    fallbacks: list[ModelId] = Field(default=[], max_length=MAX_FALLBACKS)
     temperature: float = Field(ge=0, le=2)
     instructions: str = Field(default="", max_length=20_000)
     strictness: Literal["strict", "prefer", "free"]
     question: str = Field(min_length=1, max_length=16_000)
     history: list[Turn] = Field(default=[], max_length=200)
+    images: list[Image] = Field(default=[], max_length=MAX_IMAGES)
     passages: list[Passage] = Field(default=[], max_length=MAX_PASSAGES)
     max_output_tokens: int = Field(ge=1, le=65_536)
     stream: bool = False
@@ -230,11 +251,43 @@ class ListVectorsResponse(Wire):
     next: UUID | None
 
 
+class ListNamespacesRequest(Wire):
+    """Of the whole store, whoever they belong to, or of those whose names begin with `prefix`: for the operator's
+    reconciling, never for a person's request."""
+
+    prefix: str = Field(default="", max_length=200)
+    after: str = Field(default="", max_length=200)
+    limit: int = Field(default=10_000, ge=1, le=10_000)
+
+
+class ListNamespacesResponse(Wire):
+    """One page of the names of namespaces that hold anything, in ascending order of their characters; `next` goes into
+    `after`, None at the end."""
+
+    namespaces: list[str]
+    next: str | None
+
+
+Ability = Literal["vision", "tools", "structured_output"]
+
+
 class ModelInfo(Wire):
+    """`name` is the vendor's own and may be asked for as well as the id. Prices are US dollars for a million tokens as
+    the vendor published them on `priced_on`; None where nobody told us. What an answer costs in credits is the
+    backend's affair.
+    """
+
     id: ModelId
     name: str
     context_tokens: int
     default: bool
+    provider: str = ""
+    title: str = ""
+    max_output_tokens: int | None = None
+    abilities: list[Ability] = []
+    input_price: Decimal | None = None
+    output_price: Decimal | None = None
+    priced_on: date | None = None
 
 
 class EmbeddingInfo(Wire):
@@ -245,6 +298,57 @@ class EmbeddingInfo(Wire):
 class ModelsResponse(Wire):
     models: list[ModelInfo]
     embeddings: list[EmbeddingInfo]
+
+
+class ProviderInfo(Wire):
+    """`local`: nothing leaves this machine or network. `state`: "ok", or "resting" while a model of it is left alone
+    after failures.
+    """
+
+    id: str
+    name: str
+    local: bool
+    state: Literal["ok", "resting"]
+    models: list[ModelId]
+    embeddings: list[EmbeddingId]
+
+
+class ProvidersResponse(Wire):
+    providers: list[ProviderInfo]
+
+
+class CountTokensRequest(Wire):
+    """What a question would send: instructions, the turns before, the question with whatever belongs to it."""
+
+    model: ModelId
+    instructions: str = Field(default="", max_length=20_000)
+    history: list[Turn] = Field(default=[], max_length=200)
+    text: str = Field(min_length=1, max_length=2_000_000)
+
+
+class CountTokensResponse(Wire):
+    """`estimated` where the vendor has no count, or did not give it."""
+
+    model: ModelId
+    input_tokens: int = Field(ge=0)
+    estimated: bool
+
+
+class EstimateCostRequest(Wire):
+    model: ModelId
+    input_tokens: int = Field(ge=0, le=10**9)
+    output_tokens: int = Field(ge=0, le=10**9)
+
+
+class EstimateCostResponse(Wire):
+    """US dollars by the prices of `priced_on`; `total` is the sum of the other two."""
+
+    model: ModelId
+    currency: Literal["USD"] = "USD"
+    input_cost: Decimal
+    output_cost: Decimal
+    total: Decimal
+    priced_on: date
 
 
 class ReadyResponse(Wire):

@@ -57,6 +57,12 @@ class NotFound(AgentServiceError):
     code = "not_found"
 
 
+class NoSuchModel(NotFound):
+    """There is no model of this id or name here."""
+
+    code = "model_unknown"
+
+
 class MethodNotAllowed(AgentServiceError):
     """This address does not answer this method."""
 
@@ -104,6 +110,30 @@ class PromptTooLong(InvalidRequest):
     code = "prompt_too_long"
 
 
+class ImageUnsupported(InvalidRequest):
+    """None of the models that may answer can look at images."""
+
+    code = "image_unsupported"
+
+
+class ImageInvalid(InvalidRequest):
+    """An image cannot be read as what it says it is."""
+
+    code = "image_invalid"
+
+
+class ImageTooLarge(InvalidRequest):
+    """The images are too large."""
+
+    code = "image_too_large"
+
+
+class PriceUnknown(InvalidRequest):
+    """Nobody has told what this model costs."""
+
+    code = "price_unknown"
+
+
 class CallerLeft(AgentServiceError):
     """The caller went away before the answer."""
 
@@ -135,10 +165,20 @@ class EmbeddingInvalid(AgentServiceError):
 
 
 Kind = Literal[
-    "unreachable", "timeout", "rate_limited", "unavailable", "rejected", "unauthorised", "garbage", "incomplete", "open"
+    "unreachable",
+    "timeout",
+    "rate_limited",
+    "unavailable",
+    "rejected",
+    "unauthorised",
+    "garbage",
+    "incomplete",
+    "open",
+    "full",
 ]
 """What an upstream did: connection refused or lost; too slow; 429; 5xx; 4xx about the request; 401, 403 or a missing
-key; an answer that cannot be read; an answer without its end; not asked, because it failed a moment ago.
+key; an answer that cannot be read; an answer without its end; not asked, because it failed a moment ago; not asked,
+because it has as many calls of ours as it may have at once.
 """
 
 _KINDS: dict[Kind, tuple[int, str, bool, str]] = {
@@ -151,6 +191,7 @@ _KINDS: dict[Kind, tuple[int, str, bool, str]] = {
     "garbage": (502, "upstream_garbage", True, "{} answered with something that cannot be read."),
     "incomplete": (502, "upstream_incomplete", True, "{} stopped before the answer was complete."),
     "open": (503, "upstream_unavailable", True, "{} has been failing and is left alone for a moment."),
+    "full": (503, "upstream_busy", True, "{} has as many calls as it may have at once."),
 }
 
 

@@ -83,6 +83,7 @@ def _logging(level: str) -> dict[str, object]:
         "loggers": {
             "google_genai": {"level": "WARNING"},  # a line for every call
             "httpx": {"level": "WARNING"},
+            "httpx2": {"level": "WARNING"},
             "psycopg.pool": {"level": "ERROR"},
             "uvicorn.access": {"level": "WARNING"},
         },

@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
-from agent_service.contract import Hit, Passage, StoredVector, Turn, Usage
+from agent_service.contract import Hit, Image, Passage, StoredVector, Turn, Usage
 
 Vector = list[float]
 
@@ -40,7 +40,7 @@ class StoredChunk:
 
 
 class VectorStore(Protocol):
-    """Every call is confined to one namespace; ids are upserted, so repeating a call changes nothing."""
+    """Every call but `namespaces` is confined to one namespace. Ids are upserted: repeating a call changes nothing."""
 
     async def present(self, namespace: str, ids: Sequence[UUID]) -> set[UUID]: ...
 
@@ -57,6 +57,10 @@ class VectorStore(Protocol):
     ) -> int: ...
 
     async def listing(self, namespace: str, after: UUID | None, limit: int) -> list[StoredVector]: ...
+
+    async def namespaces(self, prefix: str) -> list[str]:
+        """All that hold anything, in any order."""
+        ...
 
     async def check(self) -> None: ...
 
@@ -125,6 +129,10 @@ class LexicalIndex(Protocol):
 
     async def listing(self, namespace: str, after: UUID | None, limit: int) -> list[StoredVector]: ...
 
+    async def namespaces(self, prefix: str) -> list[str]:
+        """All that hold anything, in any order."""
+        ...
+
     async def check(self) -> None: ...
 
 
@@ -141,6 +149,7 @@ class Prompt:
     passages: Sequence[Passage]
     temperature: float
     max_output_tokens: int
+    images: Sequence[Image] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +168,10 @@ class ChatModel(Protocol):
     context_tokens: int
 
     def stream(self, prompt: Prompt) -> AsyncIterator[Piece]: ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """A chat model whose vendor counts tokens when asked."""
+
+    async def count_tokens(self, prompt: Prompt) -> int: ...

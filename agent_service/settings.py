@@ -2,16 +2,44 @@
 environment.
 """
 
+import json
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[1]
 
 MIN_KEY_LENGTH = 32
+VENDORS = ("local", "google", "openai", "anthropic")
 _TELLTALES = ("insecure", "changeme", "change-me", "change_me", "default", "example")
+
+
+class EndpointEmbedding(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(pattern=r"^[A-Za-z0-9._/-]+$", max_length=80)
+    dimension: int = Field(ge=1, le=4000)
+
+
+class Endpoint(BaseModel):
+    """A server that speaks OpenAI's protocol. `name` is its models' provider: `ollama` makes `ollama:llama3.2`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: str = Field(pattern=r"^[a-z0-9_-]{2,30}$")
+    url: str = Field(pattern=r"^https?://[^\s?#]+$")
+    key: SecretStr = SecretStr("")
+    models: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._/:-]+$", max_length=80)], ...] = ()
+    embeddings: tuple[EndpointEmbedding, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _free_name(cls, value: str) -> str:
+        if value in VENDORS:
+            raise ValueError(f"must not be one of {', '.join(VENDORS)}")
+        return value
 
 
 class Settings(BaseSettings):
@@ -39,6 +67,25 @@ class Settings(BaseSettings):
     google_embedding_model: str = "gemini-embedding-001"
     google_embedding_dimension: int = Field(default=768, ge=1, le=4000)
 
+    # OpenAI, and servers that speak its protocol
+    openai_api_key: SecretStr = SecretStr("")
+    openai_base_url: str = ""
+    openai_chat_model: str = "gpt-5-mini"
+    openai_embedding_model: str = "text-embedding-3-small"
+    openai_embedding_dimension: int = Field(default=1536, ge=1, le=4000)
+    openai_endpoints: Annotated[tuple[Endpoint, ...], NoDecode] = ()
+
+    # Anthropic
+    anthropic_api_key: SecretStr = SecretStr("")
+    anthropic_base_url: str = ""
+    anthropic_chat_model: str = "claude-sonnet-4-5"
+
+    # Which models there are, and which new bots get
+    chat_models: Annotated[tuple[str, ...], NoDecode] = ()
+    default_chat_model: str = ""
+    default_embedding: str = ""
+    models_file: str = ""
+
     # Pinecone
     pinecone_api_key: SecretStr = SecretStr("")
     pinecone_control_url: str = ""
@@ -61,6 +108,7 @@ class Settings(BaseSettings):
     model_idle_seconds: float = Field(default=15.0, gt=0)
     model_total_seconds: float = Field(default=100.0, gt=0)
     model_retries: int = Field(default=2, ge=0, le=2)
+    model_concurrency: int = Field(default=256, ge=1)
 
     # Time limits: embeddings, for a question and for storing
     embedding_connect_seconds: float = Field(default=3.0, gt=0)
@@ -90,6 +138,26 @@ class Settings(BaseSettings):
             raise ValueError(f"must be set to a secret of at least {MIN_KEY_LENGTH} characters")
         if any(word in key.lower() for word in _TELLTALES) or len(set(key)) < 8:
             raise ValueError("must be a secret of your own, not a well-known or a repeated one")
+        return value
+
+    @field_validator("chat_models", mode="before")
+    @classmethod
+    def _separated(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("openai_endpoints", mode="before")
+    @classmethod
+    def _decoded(cls, value: object) -> object:
+        try:
+            return json.loads(value or "[]") if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError("must be a list in JSON") from None
+
+    @field_validator("openai_endpoints")
+    @classmethod
+    def _distinct(cls, value: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+        if len({endpoint.name for endpoint in value}) < len(value):
+            raise ValueError("must have a name of its own for each")
         return value
 
     @model_validator(mode="after")

@@ -46,6 +46,11 @@ class Call:
         self._claimed("user", self.claims.user)
         self._claimed("bot", self.claims.bot)
 
+    def require_nobody(self) -> None:
+        """Raises Forbidden where the token speaks for somebody: what concerns all of them is asked by the operator."""
+        if self.claims.user or self.claims.bot or self.claims.namespace:
+            raise Forbidden("The service token is meant for a single user, bot or namespace.")
+
     @staticmethod
     def _claimed(name: str, value: T | None) -> T:
         if value is None:

@@ -14,22 +14,40 @@ from agent_service.api.streaming import EventStream, until_left
 from agent_service.contract import (
     ChatRequest,
     ChatResponse,
+    CountTokensRequest,
+    CountTokensResponse,
     DeleteVectorsRequest,
     DeleteVectorsResponse,
     EmbedAndStoreRequest,
     EmbedAndStoreResponse,
+    EstimateCostRequest,
+    EstimateCostResponse,
+    ListNamespacesRequest,
+    ListNamespacesResponse,
     ListVectorsRequest,
     ListVectorsResponse,
+    ModelInfo,
     ModelsResponse,
+    ProvidersResponse,
     ReadyResponse,
     RetrieveRequest,
     RetrieveResponse,
 )
 from agent_service.pipeline.answering import answer, collected
+from agent_service.pipeline.facts import estimated_cost
 from agent_service.pipeline.retrieving import retrieve
-from agent_service.pipeline.storing import delete_vectors, embed_and_store, list_vectors
+from agent_service.pipeline.storing import delete_vectors, embed_and_store, list_namespaces, list_vectors
 
-REQUESTS = (ChatRequest, DeleteVectorsRequest, EmbedAndStoreRequest, ListVectorsRequest, RetrieveRequest)
+REQUESTS = (
+    ChatRequest,
+    CountTokensRequest,
+    EstimateCostRequest,
+    DeleteVectorsRequest,
+    EmbedAndStoreRequest,
+    ListNamespacesRequest,
+    ListVectorsRequest,
+    RetrieveRequest,
+)
 
 _REFUSALS = responses(401, 403, 408, 413, 422, 500, 502, 503, 504)
 
@@ -61,6 +79,30 @@ async def models(_: Authenticated, running: Running) -> ModelsResponse:
     return running.catalogue.listing()
 
 
+@router.get("/models/{wanted:path}", tags=["models"], responses=responses(404))
+async def model(wanted: str, _: Authenticated, running: Running) -> ModelInfo:
+    """By id, or by the name that its vendor gives it."""
+    return running.catalogue.named(wanted)
+
+
+@router.get("/providers", tags=["models"])
+async def providers(_: Authenticated, running: Running) -> ProvidersResponse:
+    return running.providers()
+
+
+@router.post("/count-tokens", tags=["models"], openapi_extra=_body(CountTokensRequest))
+async def count_tokens(call: Authenticated, running: Running, http: Request) -> CountTokensResponse:
+    return await until_left(http.receive, running.count_tokens(call.read(CountTokensRequest)))
+
+
+@router.post("/estimate-cost", tags=["models"], openapi_extra=_body(EstimateCostRequest))
+async def estimate_cost(call: Authenticated, running: Running) -> EstimateCostResponse:
+    """What the vendor would charge, and not what the product does."""
+    request = call.read(EstimateCostRequest)
+    running.catalogue.chat_model(request.model)
+    return estimated_cost(request, running.catalogue.facts)
+
+
 @router.post("/embed_and_store", tags=["vectors"], openapi_extra=_body(EmbedAndStoreRequest))
 async def store(call: Authenticated, running: Running) -> EmbedAndStoreResponse:
     """Embeds what is missing. Runs to its end also when the caller leaves: what was paid for is kept for the next
@@ -90,7 +132,7 @@ async def search(call: Authenticated, running: Running, http: Request) -> Retrie
 async def chat(call: Authenticated, running: Running, http: Request) -> Response:
     request = call.read(ChatRequest)
     call.require_person_and_bot()
-    events = answer(request, speaker=running.speaker(request.model), budget=call.claims.max_output_tokens)
+    events = answer(request, speakers=running.speakers(request), budget=call.claims.max_output_tokens)
     if request.stream:
         settings = running.settings
         return EventStream(events, heartbeat=settings.agent_heartbeat_seconds, patience=settings.agent_reader_seconds)
@@ -107,3 +149,10 @@ async def delete(call: Authenticated, running: Running) -> DeleteVectorsResponse
 @router.post("/vectors/list", tags=["vectors"], openapi_extra=_body(ListVectorsRequest))
 async def listing(call: Authenticated, running: Running) -> ListVectorsResponse:
     return await list_vectors(call.read(ListVectorsRequest), namespace=call.namespace(), shelf=running.shelf())
+
+
+@router.post("/vectors/namespaces", tags=["vectors"], openapi_extra=_body(ListNamespacesRequest))
+async def namespaces(call: Authenticated, running: Running) -> ListNamespacesResponse:
+    """Names alone, of everybody's: a token that is meant for one namespace, bot or person is refused."""
+    call.require_nobody()
+    return await list_namespaces(call.read(ListNamespacesRequest), shelf=running.shelf())

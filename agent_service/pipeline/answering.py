@@ -3,8 +3,9 @@ completed.
 """
 
 import asyncio
+import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import cast, get_args
@@ -20,13 +21,16 @@ from agent_service.contract import (
     Usage,
     UsageEvent,
 )
-from agent_service.errors import UpstreamError
-from agent_service.pipeline.calling import Limits, Upstream, close_stream
+from agent_service.errors import ImageUnsupported, PromptTooLong, UpstreamError
+from agent_service.pipeline.calling import NOT_ASKED, Limits, Upstream, close_stream
 from agent_service.pipeline.citing import MarkerFilter, citations
+from agent_service.pipeline.images import check_images
 from agent_service.pipeline.prompting import NOT_FOUND_SIGN, build_prompt
 from agent_service.pipeline.sentences import sentence_spans
 from agent_service.pipeline.tokens import estimated_usage, no_usage
 from agent_service.ports import ChatModel, Piece, Prompt
+
+log = logging.getLogger(__name__)
 
 Event = DeltaEvent | CitationsEvent | UsageEvent | DoneEvent
 
@@ -47,22 +51,26 @@ class Speaker:
     model: ChatModel
     upstream: Upstream
     limits: Limits
+    sees: bool = False
+    max_output_tokens: int | None = None
 
 
-async def answer(request: ChatRequest, *, speaker: Speaker, budget: int | None) -> AsyncGenerator[Event, None]:
-    """Ends with exactly one DoneEvent or raises. `budget` caps the output tokens, as the request does."""
+async def answer(
+    request: ChatRequest, *, speakers: Sequence[Speaker], budget: int | None
+) -> AsyncGenerator[Event, None]:
+    """Ends with exactly one DoneEvent or raises. `speakers` are asked in their order until one gives a word; `budget`
+    caps the output tokens, as the request does.
+    """
     if request.strictness == "strict" and not request.passages:
         for event in _nothing_found(request.model):
             yield event
         return
-    prompt = build_prompt(
-        request,
-        max_output_tokens=min(request.max_output_tokens, budget or request.max_output_tokens),
-        context_tokens=speaker.model.context_tokens,
-    )
-    draft = _Draft(speaker.model, prompt, strict=request.strictness == "strict")
+    if request.images:
+        await asyncio.to_thread(check_images, request.images)
+    chain = _chain(request, speakers, min(request.max_output_tokens, budget or request.max_output_tokens))
+    draft = _Draft(*chain[0], strict=request.strictness == "strict")
     try:
-        async with aclosing(_written(draft, speaker, prompt)) as texts:
+        async with aclosing(_written(draft, chain)) as texts:
             async for text in texts:
                 yield DeltaEvent(text=text)
         finish_reason = draft.checked_finish()
@@ -103,8 +111,55 @@ def _nothing_found(model_id: str) -> list[Event]:
     ]
 
 
-async def _written(draft: "_Draft", speaker: Speaker, prompt: Prompt) -> AsyncGenerator[str, None]:
-    async with aclosing(speaker.upstream.stream(lambda: _complete(speaker.model, prompt), speaker.limits)) as pieces:
+def _chain(request: ChatRequest, speakers: Sequence[Speaker], most: int) -> list[tuple[Speaker, Prompt]]:
+    """Those that can see what is shown and read what is asked. Raises ImageUnsupported or PromptTooLong where nobody
+    can.
+    """
+    able = [speaker for speaker in speakers if speaker.sees or not request.images]
+    if not able:
+        raise ImageUnsupported(details={"model": request.model})
+    chain: list[tuple[Speaker, Prompt]] = []
+    for speaker in able:
+        allowed = min(most, speaker.max_output_tokens or most)
+        try:
+            prompt = build_prompt(request, max_output_tokens=allowed, context_tokens=speaker.model.context_tokens)
+        except PromptTooLong as error:
+            too_long = error
+        else:
+            chain.append((speaker, prompt))
+    if not chain:
+        raise too_long
+    return chain
+
+
+async def _written(draft: "_Draft", chain: Sequence[tuple[Speaker, Prompt]]) -> AsyncGenerator[str, None]:
+    """One deadline and one number of tries for the whole chain: while there is another model, it is asked in the place
+    of a second try.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + chain[0][0].limits.total
+    tries = chain[0][0].limits.retries
+    for place, (speaker, prompt) in enumerate(chain, start=1):
+        last = place == len(chain)
+        draft.speaks(speaker, prompt)
+        limits = speaker.limits.within(deadline - clock(), tries if last else 0)
+        try:
+            async with aclosing(_texts(draft, speaker, prompt, limits)) as texts:
+                async for text in texts:
+                    yield text
+        except UpstreamError as error:
+            if last or draft.begun or clock() >= deadline:
+                raise
+            tries = max(0, tries - (error.kind not in NOT_ASKED))
+            log.warning(
+                "%s: %s before the first word, asking %s", speaker.model.id, error.kind, chain[place][0].model.id
+            )
+        else:
+            return
+
+
+async def _texts(draft: "_Draft", speaker: Speaker, prompt: Prompt, limits: Limits) -> AsyncGenerator[str, None]:
+    async with aclosing(speaker.upstream.stream(lambda: _complete(speaker.model, prompt), limits)) as pieces:
         async for piece in pieces:
             if text := draft.take(piece):
                 yield text
@@ -113,12 +168,16 @@ async def _written(draft: "_Draft", speaker: Speaker, prompt: Prompt) -> AsyncGe
 
 
 async def _complete(model: ChatModel, prompt: Prompt) -> AsyncGenerator[Piece, None]:
-    """A stream that ends without a finish reason was cut: an error, which counts against the model and may be tried
-    again.
+    """A stream that ends without a finish reason was cut, and one that stops without a word says nothing: an error,
+    which counts against the model and may be tried again.
     """
     pieces = model.stream(prompt)
+    begun = False
     try:
         async for piece in pieces:
+            begun = begun or bool(piece.text)
+            if piece.finish_reason == "stop" and not begun:
+                break
             yield piece
             if piece.finish_reason is not None:
                 return
@@ -130,19 +189,25 @@ async def _complete(model: ChatModel, prompt: Prompt) -> AsyncGenerator[Piece, N
 class _Draft:
     """What has arrived of an answer and what of it may be shown."""
 
-    def __init__(self, model: ChatModel, prompt: Prompt, *, strict: bool) -> None:
+    def __init__(self, speaker: Speaker, prompt: Prompt, *, strict: bool) -> None:
         self.markers = MarkerFilter(len(prompt.passages))
         self.finish_reason: str | None = None
         self.received = 0
-        self._model = model
-        self._prompt = prompt
-        self._room = prompt.max_output_tokens * CHARS_PER_TOKEN
+        self.begun = False
+        self.speaks(speaker, prompt)
         self._opening: str | None = "" if strict else None
         self._refusal: str | None = None
         self._reported: Usage | None = None
         self._read: list[str] = []
 
+    def speaks(self, speaker: Speaker, prompt: Prompt) -> None:
+        """Whoever answers, until it has begun."""
+        self._model = speaker.model
+        self._prompt = prompt
+        self._room = prompt.max_output_tokens * CHARS_PER_TOKEN
+
     def take(self, piece: Piece) -> str:
+        self.begun = True
         text = _UNSHOWABLE.sub("", piece.text)[: self._room - self.received]
         self.received += len(text)
         self._read.append(text)
@@ -180,7 +245,7 @@ class _Draft:
         prompt, reported = self._prompt, self._reported
         if reported is None or reported.input_tokens < 0 or reported.output_tokens < 0:
             read = "".join((prompt.system, *(turn.text for turn in prompt.history), prompt.message))
-            reported = estimated_usage(self._model.id, read, "".join(self._read))
+            reported = estimated_usage(self._model.id, read, "".join(self._read), images=len(prompt.images))
         return Usage(
             provider=reported.provider,
             model=reported.model,

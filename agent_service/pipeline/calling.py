@@ -1,4 +1,5 @@
-"""Calling an upstream: deadlines of the whole call, few retries, a budget for them, and a circuit breaker.
+"""Calling an upstream: deadlines of the whole call, few retries, a budget for them, a circuit breaker, and a limit to
+the calls that it may have at once.
 
 The only layer that retries; the vendors' SDKs have their own retries turned off.
 """
@@ -20,6 +21,11 @@ T = TypeVar("T")
 
 CLOSE_SECONDS = 3.0
 MAX_DELAY_SECONDS = 8.0
+FULL_SECONDS = 1.0
+"""What a call is told to wait that found no place."""
+
+NOT_ASKED = ("open", "full")
+"""Kinds of failure in which the upstream was not called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,11 @@ class Limits:
     first: float | None = None
     idle: float | None = None
 
+    def within(self, seconds: float, retries: int) -> "Limits":
+        """The same with no more time and no more tries than these."""
+        first = None if self.first is None else min(self.first, seconds)
+        return Limits(min(self.total, seconds), min(self.retries, retries), first, self.idle)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -43,6 +54,7 @@ class Policy:
     budget_burst: int = 10
     breaker_failures: int = 5
     breaker_seconds: float = 5.0
+    concurrency: int = 256
 
 
 class RetryBudget:
@@ -127,6 +139,7 @@ class Upstream:
         self.breaker = Breaker(policy.breaker_failures, policy.breaker_seconds)
         self._budget = RetryBudget(policy.budget_ratio, policy.budget_burst)
         self._delay = policy.retry_delay
+        self._places = policy.concurrency
 
     async def call(self, attempt: Callable[[], Awaitable[T]], limits: Limits) -> T:
         deadline = _now() + limits.total
@@ -165,8 +178,14 @@ class Upstream:
         rest = self.breaker.rest()
         if rest > 0:
             raise UpstreamError("open", self.name, retry_after=rest)
-        with self.breaker.passing():
-            yield
+        if not self._places:
+            raise UpstreamError("full", self.name, retry_after=FULL_SECONDS)
+        self._places -= 1
+        try:
+            with self.breaker.passing():
+                yield
+        finally:
+            self._places += 1
 
     async def _pieces(
         self, pieces: AsyncIterator[T], first_deadline: float, deadline: float, idle: float | None
@@ -192,7 +211,7 @@ class Upstream:
 
     async def _wait_to_retry(self, error: UpstreamError, tried: int, limits: Limits, deadline: float) -> None:
         """Raises the error again where another try is not allowed, not affordable, or would come too late."""
-        if not error.retryable or error.kind == "open" or tried >= limits.retries:
+        if not error.retryable or error.kind in NOT_ASKED or tried >= limits.retries:
             raise error
         delay = error.retry_after if error.retry_after is not None else self._backoff(tried)
         if _now() + delay >= deadline or not self._budget.spend():

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from agent_service.contract import ChatRequest, Passage, Turn
 from agent_service.errors import PromptTooLong
+from agent_service.pipeline.images import IMAGE_TOKENS
 from agent_service.pipeline.tokens import estimated_tokens
 from agent_service.ports import Prompt
 
@@ -40,7 +41,8 @@ def build_prompt(request: ChatRequest, *, max_output_tokens: int, context_tokens
     """
     system = system_prompt(request)
     message = question_with_passages(request.question, request.passages)
-    room = context_tokens - max_output_tokens - estimated_tokens(system) - estimated_tokens(message)
+    asked = estimated_tokens(system) + estimated_tokens(message) + IMAGE_TOKENS * len(request.images)
+    room = context_tokens - max_output_tokens - asked
     if room < 0:
         raise PromptTooLong(details={"context_tokens": context_tokens})
     return Prompt(
@@ -51,6 +53,7 @@ def build_prompt(request: ChatRequest, *, max_output_tokens: int, context_tokens
         passages=request.passages,
         temperature=request.temperature,
         max_output_tokens=max_output_tokens,
+        images=request.images,
     )
 
 

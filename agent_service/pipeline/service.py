@@ -4,12 +4,20 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from agent_service.contract import ReadyResponse
-from agent_service.errors import AgentServiceError
+from agent_service.contract import (
+    ChatRequest,
+    CountTokensRequest,
+    CountTokensResponse,
+    ProvidersResponse,
+    ReadyResponse,
+)
+from agent_service.errors import AgentServiceError, UpstreamError
 from agent_service.pipeline.answering import Speaker
 from agent_service.pipeline.calling import Limits, Policy, Upstream
 from agent_service.pipeline.catalogue import Catalogue
 from agent_service.pipeline.storing import LexicalShelf, Reader, Shelf, Turnstile
+from agent_service.pipeline.tokens import estimated_tokens
+from agent_service.ports import Prompt, TokenCounter
 from agent_service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -33,7 +41,40 @@ class Service:
             first=settings.model_first_byte_seconds,
             idle=settings.model_idle_seconds,
         )
-        return Speaker(self.catalogue.chat_model(model_id), self._upstream(model_id), limits)
+        facts = self.catalogue.facts_of(model_id)
+        return Speaker(
+            self.catalogue.chat_model(model_id),
+            self._upstream(model_id),
+            limits,
+            sees="vision" in facts.abilities,
+            max_output_tokens=facts.max_output_tokens,
+        )
+
+    def speakers(self, request: ChatRequest) -> list[Speaker]:
+        """The model, then its fallbacks; those that are no longer offered are left out. Raises UnknownModel where the
+        model itself is none.
+        """
+        known = [fallback for fallback in request.fallbacks if fallback in self.catalogue.chat_models]
+        for missing in set(request.fallbacks) - set(known):
+            log.warning("The fallback %s of %s is not offered here", missing, request.model)
+        return [self.speaker(model_id) for model_id in dict.fromkeys((request.model, *known))]
+
+    async def count_tokens(self, request: CountTokensRequest) -> CountTokensResponse:
+        """By the vendor where it counts and answers, otherwise estimated. Raises UnknownModel."""
+        model = self.catalogue.chat_model(request.model)
+        prompt = Prompt(request.instructions, request.history, request.text, request.text, (), 0.0, 1)
+        if isinstance(model, TokenCounter):
+            limits = Limits(self.settings.embedding_query_seconds)
+            try:
+                counted = await self._upstream(model.id).call(lambda: model.count_tokens(prompt), limits)
+                return CountTokensResponse(model=model.id, input_tokens=counted, estimated=False)
+            except UpstreamError as error:
+                log.info("%s did not count tokens: %s", model.id, error.kind)
+        texts = (request.instructions, *(turn.text for turn in request.history), request.text)
+        return CountTokensResponse(model=model.id, input_tokens=sum(map(estimated_tokens, texts)), estimated=True)
+
+    def providers(self) -> ProvidersResponse:
+        return self.catalogue.vendors(lambda name: self._upstream(name).breaker.rest() > 0)
 
     def reader(self, embedding_id: str) -> Reader:
         """Raises UnknownEmbedding."""
@@ -117,6 +158,7 @@ class Service:
                     budget_burst=settings.retry_budget_burst,
                     breaker_failures=settings.breaker_failures,
                     breaker_seconds=settings.breaker_seconds,
+                    concurrency=settings.model_concurrency,
                 ),
             )
         return self._upstreams[name]

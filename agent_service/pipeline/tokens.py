@@ -1,6 +1,7 @@
 """Counting tokens where no vendor does it for us."""
 
 from agent_service.contract import Usage
+from agent_service.pipeline.images import IMAGE_TOKENS
 
 BYTES_PER_TOKEN = 4
 """Four letters of English; as bytes of UTF-8 it also comes close for scripts that need two or three bytes a letter."""
@@ -21,12 +22,12 @@ def no_usage(model_id: str) -> Usage:
     return Usage(provider=provider, model=model, input_tokens=0, output_tokens=0)
 
 
-def estimated_usage(model_id: str, read: str, written: str = "") -> Usage:
+def estimated_usage(model_id: str, read: str, written: str = "", *, images: int = 0) -> Usage:
     provider, model = split_model(model_id)
     return Usage(
         provider=provider,
         model=model,
-        input_tokens=estimated_tokens(read),
+        input_tokens=estimated_tokens(read) + images * IMAGE_TOKENS,
         output_tokens=estimated_tokens(written),
         estimated=True,
     )

@@ -1,12 +1,15 @@
-"""An httpx transport that an SDK cannot loosen: time and size limits, no compression, a handle on every open
-answer."""
+"""An httpx transport that an SDK cannot loosen: time and size limits, no compression, a handle on every open answer.
+
+For httpx and for httpx2, its successor, which some vendors' SDKs are built on: their classes know nothing of each
+other and are alike in all that is used here. `bounded_http2` has the other half.
+"""
 
 import functools
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import cast
+from typing import Any, ClassVar
 
 import httpx
 
@@ -29,9 +32,9 @@ class Held:
     """The answers begun while it is current. Closing it closes their connections, whatever the SDK still holds."""
 
     def __init__(self) -> None:
-        self._streams: list[httpx.AsyncByteStream] = []
+        self._streams: list[Any] = []
 
-    def hold(self, stream: httpx.AsyncByteStream) -> None:
+    def hold(self, stream: Any) -> None:
         self._streams.append(stream)
 
     async def aclose(self) -> None:
@@ -51,37 +54,12 @@ def holding(held: Held) -> Iterator[None]:
         _current.reset(token)
 
 
-class BoundedTransport(httpx.AsyncBaseTransport):
-    """`read_seconds` is the longest silence. Compressed answers are refused unread: a little gzip can be
-    gigabytes."""
+class Bounded:
+    """An answer's bytes, up to so many. A library's half adds its class of streams."""
 
-    def __init__(self, *, connect_seconds: float, read_seconds: float, max_bytes: int = MAX_BYTES) -> None:
-        limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=KEPT_CONNECTIONS)
-        self._inner = httpx.AsyncHTTPTransport(verify=trusted_roots(), limits=limits, retries=0)
-        timeout = httpx.Timeout(read_seconds, connect=connect_seconds, pool=connect_seconds)
-        self._timeout = timeout.as_dict()
-        self._max_bytes = max_bytes
+    too_large: ClassVar[type[Exception]]
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        request.extensions = {**request.extensions, "timeout": self._timeout}
-        request.headers["accept-encoding"] = "identity"
-        response = await self._inner.handle_async_request(request)
-        stream = cast(httpx.AsyncByteStream, response.stream)
-        if response.headers.get("content-encoding", "identity") != "identity":
-            await stream.aclose()
-            raise httpx.DecodingError("a compressed answer, which was not asked for", request=request)
-        held = _current.get()
-        if held is not None:
-            held.hold(stream)
-        response.stream = _Bounded(stream, self._max_bytes, request)
-        return response
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-class _Bounded(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream, max_bytes: int, request: httpx.Request) -> None:
+    def __init__(self, stream: Any, max_bytes: int, request: Any) -> None:
         self._stream = stream
         self._left = max_bytes
         self._request = request
@@ -90,11 +68,53 @@ class _Bounded(httpx.AsyncByteStream):
         async for part in self._stream:
             self._left -= len(part)
             if self._left < 0:
-                raise AnswerTooLarge("the answer is too large", request=self._request)
+                raise self.too_large("the answer is too large", request=self._request)  # type: ignore[call-arg]
             yield part
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+class Bounding:
+    """`read_seconds` is the longest silence. Compressed answers are refused unread: a little gzip can be
+    gigabytes. A library's half adds its class of transports, and names its own.
+    """
+
+    library: ClassVar[Any]
+    bounded: ClassVar[type[Bounded]]
+
+    def __init__(self, *, connect_seconds: float, read_seconds: float, max_bytes: int = MAX_BYTES) -> None:
+        limits = self.library.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=KEPT_CONNECTIONS)
+        self._inner = self.library.AsyncHTTPTransport(verify=trusted_roots(), limits=limits, retries=0)
+        timeout = self.library.Timeout(read_seconds, connect=connect_seconds, pool=connect_seconds)
+        self._timeout = timeout.as_dict()
+        self._max_bytes = max_bytes
+
+    async def handle_async_request(self, request: Any) -> Any:
+        request.extensions = {**request.extensions, "timeout": self._timeout}
+        request.headers["accept-encoding"] = "identity"
+        response = await self._inner.handle_async_request(request)
+        stream = response.stream
+        if response.headers.get("content-encoding", "identity") != "identity":
+            await stream.aclose()
+            raise self.library.DecodingError("a compressed answer, which was not asked for", request=request)
+        held = _current.get()
+        if held is not None:
+            held.hold(stream)
+        response.stream = self.bounded(stream, self._max_bytes, request)
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _BoundedStream(Bounded, httpx.AsyncByteStream):
+    too_large = AnswerTooLarge
+
+
+class BoundedTransport(Bounding, httpx.AsyncBaseTransport):
+    library: ClassVar[Any] = httpx
+    bounded = _BoundedStream
 
 
 def bounded_client(*, connect_seconds: float, read_seconds: float) -> httpx.AsyncClient:

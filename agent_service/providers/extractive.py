@@ -64,7 +64,7 @@ class ExtractiveAnswerer:
             yield Piece(finish_reason="not_found", usage=usage)
             return
         written = _written(quotes)
-        for word in re.findall(r"\s*\S+", written):
+        for word in re.findall(r"\s+\S*|\S+", written.rstrip()):
             yield Piece(text=word)
         yield Piece(finish_reason="stop", usage=estimated_usage(self.id, prompt.message, written))
 

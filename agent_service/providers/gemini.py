@@ -5,28 +5,30 @@ default async client changes with what else is installed, it follows redirects w
 keeps its connection until the garbage collector comes by.
 """
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 from google import genai
 from google.genai.errors import APIError
 from google.genai.types import HttpOptions, HttpRetryOptions
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 from langchain_google_genai import ChatGoogleGenerativeAI, GoogleGenerativeAIEmbeddings
 from langchain_google_genai._common import GoogleGenerativeAIError
 
-from agent_service.contract import Turn, Usage
 from agent_service.errors import Detail, EmbeddingInvalid, UpstreamError
 from agent_service.pipeline.tokens import estimated_usage
-from agent_service.ports import Embedded, Piece, Prompt, Vector
+from agent_service.ports import Embedded, Prompt, Vector
 from agent_service.providers.batches import few_at_a_time
-from agent_service.providers.bounded_http import Held, bounded_client, holding, trusted_roots
+from agent_service.providers.bounded_http import bounded_client, trusted_roots
+from agent_service.providers.gemini_wire import Models
+from agent_service.providers.langchain_chat import LangChainChat
 from agent_service.providers.vendor_faults import VendorFault, kind_of, seconds_to_wait
 from agent_service.settings import Settings
 
 PROVIDER = "google"
+OWN_URL = "https://generativelanguage.googleapis.com"
 CONTEXT_TOKENS = 131_072
 """For models the SDK does not know; every Gemini since 1.5 reads more."""
 
@@ -50,17 +52,15 @@ _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, httpx.Decodin
 _FAILURES = (APIError, GoogleGenerativeAIError, httpx.HTTPError, TimeoutError, *_UNREADABLE)
 
 
-class GeminiChat:
-    """One try per call; retries and deadlines of the whole call are the pipeline's."""
+class GeminiChat(LangChainChat):
+    finished = FINISHED
 
-    def __init__(self, settings: Settings, model: str) -> None:
-        self.id = f"{PROVIDER}:{model}"
-        self._settings = settings
-        self._http = bounded_client(
+    def __init__(self, settings: Settings, model: str, context_tokens: int | None = None) -> None:
+        http = bounded_client(
             connect_seconds=settings.model_connect_seconds,
             read_seconds=max(settings.model_first_byte_seconds, settings.model_idle_seconds),
         )
-        self._llm = ChatGoogleGenerativeAI(
+        llm = ChatGoogleGenerativeAI(
             model=model,
             google_api_key=settings.google_api_key,
             vertexai=False,
@@ -68,32 +68,33 @@ class GeminiChat:
             max_retries=1,
             timeout=settings.model_total_seconds,
         )
-        self._llm.client = _client(settings, self._http)
-        self.context_tokens = int((self._llm.profile or {}).get("max_input_tokens") or CONTEXT_TOKENS)
+        key = settings.google_api_key.get_secret_value()
+        wire = Models(http, settings.google_base_url or OWN_URL, key)
+        client: Any = SimpleNamespace(aio=SimpleNamespace(models=wire))  # all that LangChain asks of it
+        llm.client = client
+        known = context_tokens or (llm.profile or {}).get("max_input_tokens") or CONTEXT_TOKENS
+        super().__init__(f"{PROVIDER}:{model}", llm, http, int(known))
+        self._settings = settings
+        self._model = model
+        self._models = _client(settings, http).aio.models
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
-        held, ending = Held(), _Ending(self.id)
-        chunks = self._llm.astream(
-            _messages(prompt), temperature=prompt.temperature, max_output_tokens=prompt.max_output_tokens
-        )
-        try:
-            while chunk := await self._next(chunks, held, ending):
-                ending.note(chunk)
-                text = str(chunk.text)
-                if text:
-                    yield Piece(text=text)
-            if ending.worth_telling:
-                yield Piece(finish_reason=ending.reason, usage=ending.usage)
-        finally:
-            await held.aclose()
+    def arguments(self, prompt: Prompt) -> dict[str, Any]:
+        return {"temperature": prompt.temperature, "max_output_tokens": prompt.max_output_tokens}
 
-    async def aclose(self) -> None:
-        await self._http.aclose()
+    def translated(self, *, begun: bool = False) -> AbstractContextManager[None]:
+        return _translated(self.id, self._settings, begun=begun)
 
-    async def _next(self, chunks: Any, held: Held, ending: "_Ending") -> AIMessageChunk | None:
-        with holding(held), _translated(self.id, self._settings, begun=ending.begun):
-            chunk: AIMessageChunk | None = await anext(chunks, None)
-            return chunk
+    def blocked(self, metadata: Mapping[str, Any]) -> bool:
+        return bool((metadata.get("prompt_feedback") or {}).get("block_reason"))
+
+    async def count_tokens(self, prompt: Prompt) -> int:
+        """The vendor's count takes no system instruction: it is counted as a text like the others."""
+        texts = [text for text in (prompt.system, *(turn.text for turn in prompt.history), prompt.message) if text]
+        with self.translated():
+            counted = await self._models.count_tokens(model=self._model, contents=texts)
+            if counted.total_tokens is None:
+                raise ValueError("an answer without a count")
+            return counted.total_tokens
 
 
 class GeminiEmbedder:
@@ -142,44 +143,6 @@ class GeminiEmbedder:
         return vectors
 
 
-class _Ending:
-    """What is known about the end of a stream so far."""
-
-    def __init__(self, model_id: str) -> None:
-        self._model_id = model_id
-        self._input = self._output = 0
-        self._counted = False
-        self.begun = False
-        self.reason: str | None = None
-
-    def note(self, chunk: AIMessageChunk) -> None:
-        self.begun = True
-        metadata = chunk.response_metadata
-        reason = metadata.get("finish_reason")
-        if reason is not None:
-            self.reason = FINISHED.get(str(reason))
-        elif (metadata.get("prompt_feedback") or {}).get("block_reason"):
-            self.reason = "safety"
-        usage = chunk.usage_metadata
-        if usage is not None:
-            # The SDK has turned the vendor's running totals into differences, which may well be negative.
-            self._counted = True
-            self._input += usage["input_tokens"]
-            self._output += usage["output_tokens"]
-
-    @property
-    def worth_telling(self) -> bool:
-        return self.reason is not None or self._counted
-
-    @property
-    def usage(self) -> Usage | None:
-        """None where the vendor did not say, or said something that cannot be."""
-        if not self._counted or self._input < 0 or self._output < 0:
-            return None
-        model = self._model_id.partition(":")[2]
-        return Usage(provider=PROVIDER, model=model, input_tokens=self._input, output_tokens=self._output)
-
-
 def _client(settings: Settings, http: httpx.AsyncClient) -> genai.Client:
     options = HttpOptions(
         base_url=settings.google_base_url or None,
@@ -194,15 +157,6 @@ def _client(settings: Settings, http: httpx.AsyncClient) -> genai.Client:
 def _tls() -> dict[str, Any]:
     """Under the names that the SDK's several HTTP clients look for."""
     return {"verify": trusted_roots(), "ssl": trusted_roots()}
-
-
-def _messages(prompt: Prompt) -> list[BaseMessage]:
-    history = [_message(turn) for turn in prompt.history]
-    return [SystemMessage(prompt.system), *history, HumanMessage(prompt.message)]
-
-
-def _message(turn: Turn) -> BaseMessage:
-    return HumanMessage(turn.text) if turn.role == "user" else AIMessage(turn.text)
 
 
 @contextmanager

@@ -94,12 +94,16 @@ def parsed(stream: str) -> list[Event]:
 
 
 def chunk(text: str) -> dict[str, str]:
-    return {"id": str(uuid4()), "text": text}
+    return {"id": str(uuid4()), "document": str(uuid4()), "version": str(uuid4()), "text": text}
 
 
 def storing(*texts: str, embedding: str = "fake:letters:8", **fields: Any) -> dict[str, Any]:
-    request = {"embedding": embedding, "document": str(uuid4()), "version": str(uuid4())}
-    return request | {"chunks": [chunk(text) for text in texts]} | fields
+    return {"embedding": embedding, "chunks": of_one_document(*texts)} | fields
+
+
+def of_one_document(*texts: str, **fields: str) -> list[dict[str, str]]:
+    place = {"document": str(uuid4()), "version": str(uuid4())} | fields
+    return [chunk(text) | place for text in texts]
 
 
 def passage(text: str, title: str = "A paper", page: int | None = 1) -> dict[str, Any]:

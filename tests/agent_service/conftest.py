@@ -1,7 +1,7 @@
 """An agent over a database of its own: keyless as it runs without any key, or with models that do as they are told."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
@@ -12,9 +12,12 @@ from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from agent_service.main import create_app
+from agent_service.providers.langchain_chat import LangChainChat
 from agent_service.settings import Settings
 from tests.agent_service.calls import SERVICE_KEY, Caller, new_caller
 from tests.agent_service.doubles import ScriptedChat, ScriptedEmbedder, catalogue_of
+from tests.agent_service.vendors import VENDOR_KEY, VENDORS, Vendor
+from tests.emulators.emulator import Emulator
 from tests.emulators.gemini import GeminiEmulator
 from tests.emulators.pinecone import PineconeEmulator
 from tests.emulators.server import Running
@@ -22,7 +25,6 @@ from tests.serving import serve
 
 StartAgent = Callable[..., Caller]
 
-VENDOR_KEY = "canary-key-5f0c9b7e1d"
 VENDOR_DIMENSION = 64
 
 
@@ -89,6 +91,39 @@ def gemini(gemini_server: Running[GeminiEmulator]) -> GeminiEmulator:
     """The emulator itself, as if nobody had called it yet."""
     gemini_server.emulator.reset()
     return gemini_server.emulator
+
+
+@pytest.fixture(scope="session")
+def vendor_servers() -> Iterator[dict[str, Running[Emulator]]]:
+    """An emulator of each vendor of chat models, by its name."""
+    with ExitStack() as stack:
+        yield {vendor.name: stack.enter_context(Running(vendor.emulator())) for vendor in VENDORS}
+
+
+@pytest.fixture
+def vendor(request: pytest.FixtureRequest) -> Vendor:
+    """One of VENDORS, which the test's parameter names."""
+    named: Vendor = request.param
+    return named
+
+
+@pytest.fixture
+def running(vendor: Vendor, vendor_servers: dict[str, Running[Emulator]]) -> Running[Emulator]:
+    return vendor_servers[vendor.name]
+
+
+@pytest.fixture
+def emulator(running: Running[Emulator]) -> Emulator:
+    """The vendor's, as if nobody had called it yet."""
+    running.emulator.reset()
+    return running.emulator
+
+
+@pytest.fixture
+async def chat(vendor: Vendor, running: Running[Emulator], emulator: Emulator) -> AsyncIterator[LangChainChat]:
+    chat = vendor.chat(running.url)
+    yield chat
+    await chat.aclose()
 
 
 @pytest.fixture(scope="session")

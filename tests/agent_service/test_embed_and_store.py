@@ -7,7 +7,7 @@ import pytest
 
 from agent_service.errors import UpstreamError
 from agent_service.ports import Vector
-from tests.agent_service.calls import Caller, chunk, new_caller, storing
+from tests.agent_service.calls import Caller, chunk, new_caller, of_one_document, storing
 from tests.agent_service.conftest import StartAgent
 from tests.agent_service.doubles import ScriptedEmbedder
 
@@ -82,6 +82,43 @@ def test_overlapping_identical_requests_embed_once(start_agent: StartAgent) -> N
         thread.join()
     assert len(embedder.batches) == 1
     assert sorted(answer["stored"] for answer in answers) == [0, 0, 0, 2]
+
+
+def test_batches_of_one_document_do_not_wait_for_each_other(start_agent: StartAgent) -> None:
+    embedder = ScriptedEmbedder(seconds=0.3)
+    caller = start_agent(embedder=embedder)
+    chunks = of_one_document("one", "two", "three", "four")
+    started = time.monotonic()
+    threads = [threading.Thread(target=caller.post, args=("/embed_and_store", storing(chunks=[one]))) for one in chunks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(embedder.batches) == 4
+    assert time.monotonic() - started < 1.1
+
+
+def test_chunks_of_several_documents_are_each_stored_under_their_own(start_agent: StartAgent) -> None:
+    caller = start_agent()
+    chunks = [*of_one_document("one", "two"), *of_one_document("three")]
+    assert caller.post("/embed_and_store", storing(chunks=chunks)).json()["stored"] == 3
+    caller.post("/vectors/delete", {"document": chunks[0]["document"]})
+    assert stored_ids(caller) == {chunks[2]["id"]}
+
+
+def test_overlapping_requests_wait_only_for_what_they_share(start_agent: StartAgent) -> None:
+    embedder = ScriptedEmbedder(seconds=0.2)
+    caller = start_agent(embedder=embedder)
+    one, two, three = of_one_document("one", "two", "three")
+    threads = [
+        threading.Thread(target=caller.post, args=("/embed_and_store", storing(chunks=chunks)))
+        for chunks in ([one, two], [two, three])
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(text for batch in embedder.batches for text in batch) == ["one", "three", "two"]
 
 
 def test_documents_do_not_wait_for_each_other(start_agent: StartAgent) -> None:
@@ -167,7 +204,7 @@ def test_namespaces_do_not_see_each_other(start_agent: StartAgent) -> None:
     request = storing("secret")
     mine.post("/embed_and_store", request)
     assert theirs.post("/embed_and_store", request).json()["stored"] == 1
-    theirs.post("/vectors/delete", {"document": request["document"]})
+    theirs.post("/vectors/delete", {"document": request["chunks"][0]["document"]})
     assert stored_ids(mine) == ids(request)
     assert stored_ids(theirs) == set()
 

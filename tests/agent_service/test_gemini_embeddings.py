@@ -11,7 +11,7 @@ from agent_service.pipeline.embedding import checked
 from agent_service.ports import Embedded
 from agent_service.providers.gemini import BATCH_TEXTS, GeminiEmbedder
 from agent_service.settings import Settings
-from tests.agent_service.conftest import VENDOR_KEY
+from tests.agent_service.vendors import VENDOR_KEY
 from tests.emulators.gemini import GeminiEmulator
 
 BATCH = "batchEmbedContents"

@@ -39,8 +39,25 @@ def test_starts_without_its_database_and_says_so(start_agent: StartAgent) -> Non
 
 def test_models_lists_what_there_is(keyless: Caller) -> None:
     assert keyless.get("/models").json() == {
-        "models": [{"id": "local:extractive", "name": "extractive", "context_tokens": 1_000_000, "default": True}],
-        "embeddings": [{"id": "local:wordllama:256", "default": True}],
+        "models": [
+            {
+                "id": "local:extractive",
+                "name": "extractive",
+                "context_tokens": 1_000_000,
+                "default": True,
+                "provider": "local",
+                "title": "Quotes from the documents",
+                "max_output_tokens": None,
+                "abilities": [],
+                "input_price": "0",
+                "output_price": "0",
+                "priced_on": "2025-11-01",
+            }
+        ],
+        "embeddings": [
+            {"id": "local:wordllama:256", "default": True},
+            {"id": "local:wordllama:128", "default": False},
+        ],
     }
 
 

@@ -13,8 +13,8 @@ import pytest
 from agent_service.errors import UpstreamError
 from agent_service.providers.pinecone import PineconeStore
 from agent_service.settings import Settings
-from tests.agent_service.conftest import VENDOR_KEY
 from tests.agent_service.test_pinecone_store import BOT, chunk, vector
+from tests.agent_service.vendors import VENDOR_KEY
 from tests.emulators.pinecone import PineconeEmulator
 
 CASES = [

@@ -3,7 +3,6 @@
 import asyncio
 import math
 import random
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -63,7 +62,6 @@ def recounted(kept: Kept) -> dict[str, Any]:
         languages[one.indexed.language] = (n + 1, words + one.indexed.length)
     return {
         "languages": languages,
-        "df": Counter(term for one in kept.values() for term in one.indexed.counts),
         "postings": sorted(
             (one.id, term, count, one.indexed.length)
             for one in kept.values()
@@ -83,7 +81,6 @@ def stored(url: str, namespace: str) -> dict[str, Any]:
         stats = rows("select language, n, sum_len from vectors.namespace_stat where lexicon = {of} and n > 0")
         return {
             "languages": {language: (n, words) for language, n, words in stats},
-            "df": dict(rows("select term, df from vectors.term_stat where lexicon = {of}")),
             "postings": sorted(
                 rows(
                     "select chunk, term, tf, p.len from vectors.posting p"

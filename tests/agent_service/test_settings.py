@@ -53,3 +53,39 @@ def test_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODEL_TOTAL_SECONDS", "33")
     read = Settings(_env_file=None)
     assert (read.google_chat_model, read.model_total_seconds) == ("gemini-next", 33)
+
+
+@pytest.mark.parametrize(
+    "endpoints",
+    [
+        "[{",
+        "7",
+        '[{"name": "openai", "url": "http://localhost/v1"}]',
+        '[{"name": "ollama", "url": "localhost:11434"}]',
+        '[{"name": "ollama", "url": "http://localhost/v1", "colour": "red"}]',
+        '[{"name": "ollama", "url": "http://a/v1"}, {"name": "ollama", "url": "http://b/v1"}]',
+        '[{"name": "ollama", "url": "http://a/v1", "models": ["with space"]}]',
+    ],
+    ids=["no json", "no list", "a vendor's name", "no address", "unknown field", "twice", "no model"],
+)
+def test_an_endpoint_that_is_wrong_is_refused(endpoints: str) -> None:
+    with pytest.raises(ValidationError, match="openai_endpoints"):
+        settings(openai_endpoints=endpoints)
+
+
+def test_endpoints_are_read_from_json_and_models_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_KEY", SERVICE_KEY)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://backend")
+    monkeypatch.setenv(
+        "OPENAI_ENDPOINTS", '[{"name": "lm-studio", "url": "http://127.0.0.1:1234/v1", "key": "canary"}]'
+    )
+    monkeypatch.setenv("CHAT_MODELS", "openai:gpt-5, google:gemini-2.5-pro,")
+    read = Settings(_env_file=None)
+    [endpoint] = read.openai_endpoints
+    assert (endpoint.name, endpoint.key.get_secret_value()) == ("lm-studio", "canary")
+    assert read.chat_models == ("openai:gpt-5", "google:gemini-2.5-pro")
+    assert "canary" not in repr(read)
+
+
+def test_no_endpoint_is_an_empty_variable() -> None:
+    assert settings(openai_endpoints="").openai_endpoints == ()

@@ -11,7 +11,7 @@ from agent_service.ports import LexicalChunk, StoredChunk
 from agent_service.providers.pgvector import PgvectorStore
 from agent_service.providers.postings import PostingIndex
 from agent_service.settings import Settings
-from tests.agent_service.calls import Caller, new_caller, storing
+from tests.agent_service.calls import Caller, new_caller, of_one_document, storing
 
 DOCUMENTS = [str(uuid4()) for _ in range(2)]
 VERSIONS = [str(uuid4()) for _ in range(2)]
@@ -22,7 +22,8 @@ def filled(keyless: Caller) -> Caller:
     """Two documents of two versions of three chunks each."""
     for document in DOCUMENTS:
         for version in VERSIONS:
-            request = storing("a", "b", "c", embedding="local:wordllama:256", document=document, version=version)
+            chunks = of_one_document("a", "b", "c", document=document, version=version)
+            request = storing(embedding="local:wordllama:256", chunks=chunks)
             assert keyless.post("/embed_and_store", request).status_code == 200
     return keyless
 

@@ -2,12 +2,12 @@ import math
 
 import pytest
 
-from agent_service.providers.wordllama import LONGEST_TEXT, WordLlamaEmbedder
+from agent_service.providers.wordllama import DIMENSION, LONGEST_TEXT, SHORTER, WordLlamaEmbedder
 
 
-@pytest.fixture(scope="module")
-def embedder() -> WordLlamaEmbedder:
-    return WordLlamaEmbedder()
+@pytest.fixture(scope="module", params=[DIMENSION, SHORTER])
+def embedder(request: pytest.FixtureRequest) -> WordLlamaEmbedder:
+    return WordLlamaEmbedder(request.param)
 
 
 def likeness(one: list[float], other: list[float]) -> float:
@@ -45,3 +45,12 @@ async def test_ends_with_its_service() -> None:
     await embedder.aclose()
     with pytest.raises(RuntimeError):
         await embedder.embed_query("too late")
+
+
+async def test_the_shorter_vectors_are_the_beginning_of_the_longer_ones() -> None:
+    longer = WordLlamaEmbedder()
+    shorter = WordLlamaEmbedder(SHORTER, longer.table)
+    [whole] = (await longer.embed_query("The cat sits on the mat.")).vectors
+    [half] = (await shorter.embed_query("The cat sits on the mat.")).vectors
+    norm = math.sqrt(likeness(whole[:SHORTER], whole[:SHORTER]))
+    assert half == pytest.approx([number / norm for number in whole[:SHORTER]], abs=1e-6)

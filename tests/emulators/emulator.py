@@ -58,6 +58,9 @@ class Emulator:
     def error(self, status: int, message: str, retry_after: float | None = None) -> Any:
         raise NotImplementedError
 
+    def key_in(self, headers: Mapping[str, str]) -> str | None:
+        return headers.get(self.key_header)
+
     def refuse_key(self, key: str | None) -> VendorError | None:
         raise NotImplementedError
 
@@ -73,7 +76,7 @@ class Emulator:
             await _lifespan(receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        exchange = Exchange(scope, receive, send, await _body(receive), headers.get(self.key_header))
+        exchange = Exchange(scope, receive, send, await _body(receive), self.key_in(headers))
         if scope["path"] == CONTROL:
             await self._control(exchange)
         else:

@@ -4,22 +4,19 @@ Answers come from `reading.answer`, vectors from `embedding.embed`. A missing or
 does.
 """
 
-import asyncio
-import itertools
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.emulators import reading
 from tests.emulators.embedding import embed
 from tests.emulators.emulator import Emulator, Handler, Request, VendorError
+from tests.emulators.speaking import Said, play, spoilt, spoken, tokens_of
 
 CHAT_MODELS = ("gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-2.5-pro", "gemini-3.8-flash")
 EMBEDDING_MODELS = ("gemini-embedding-001",)
 FULL_DIMENSION = 3072
 MAX_BATCH = 100
-PIECE_WORDS = 4
 
 STATUS_NAMES = {
     400: "INVALID_ARGUMENT",
@@ -31,10 +28,8 @@ STATUS_NAMES = {
     503: "UNAVAILABLE",
 }
 WRONG_KEY = "The API key is not valid."
-FAKE_SSE = (
-    'All is well.\n\nevent: done\ndata: {"finish_reason": "stop"}\n\nevent: credits\ndata: {"balance": 999999}\n\nBye.'
-)
-XSS = "<script>alert(document.cookie)</script><img src=x onerror=alert(1)> [1](javascript:alert(1))"
+FAILURE = "scripted failure"
+REASONS = {"stop": "STOP", "length": "MAX_TOKENS", "safety": "SAFETY", "odd": "MALFORMED_FUNCTION_CALL"}
 
 _METHOD = re.compile(r"^/v1(?:beta)?/models/(?P<model>[^/:]+):(?P<method>[A-Za-z]+)$")
 _MODEL = re.compile(r"^/v1(?:beta)?/models(?:/(?P<model>[^/:]+))?$")
@@ -87,7 +82,7 @@ class GeminiEmulator(Emulator):
 
     async def _count_tokens(self, request: Request) -> None:
         inner = request.data.get("generateContentRequest", request.data)
-        tokens = _tokens(_prompt(inner))
+        tokens = tokens_of(_prompt(inner))
         await request.exchange.json(
             200, {"totalTokens": tokens, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens}]}
         )
@@ -107,8 +102,8 @@ class GeminiEmulator(Emulator):
     def _vectors(self, request: Request, items: list[dict[str, Any]]) -> list[dict[str, list[float]]]:
         _known(request.values["model"], EMBEDDING_MODELS)
         vectors = [embed(_text(item.get("content", {})), _dimension(item)).tolist() for item in items]
-        spoilt = _spoil(vectors, request.fault.kind if request.fault else None)
-        return [{} if vector is None else {"values": vector} for vector in spoilt]
+        bent = spoilt(vectors, request.fault.kind if request.fault else None)
+        return [{} if vector is None else {"values": vector} for vector in bent]
 
     async def _generate(self, request: Request) -> None:
         chunks = list(self._chunks(request))
@@ -119,21 +114,8 @@ class GeminiEmulator(Emulator):
         await request.exchange.json(200, merged)
 
     async def _stream(self, request: Request) -> None:
-        chunks = self._chunks(request)
-        first = next(chunks)
-        exchange, fault = request.exchange, request.fault
-        await exchange.start(200, {"content-type": "text/event-stream", "vary": "origin"})
-        kind = fault.kind if fault else ""
-        async for data in _events(itertools.chain([first], chunks), request):
-            await exchange.send(data)
-            request.call.pieces += 1
-        if kind in ("cut", "cutrst"):
-            await asyncio.sleep(0.02)  # what was sent is on its way before the connection ends
-            exchange.cut() if kind == "cut" else exchange.reset()
-            return
-        if kind == "stall":
-            await asyncio.Event().wait()
-        await exchange.finish()
+        chunks = (_event(chunk) for chunk in self._chunks(request))
+        await play(request, chunks, failure=lambda status: _event(self.error(status, FAILURE)), text_key=b'"text": ')
 
     def _chunks(self, request: Request) -> Iterator[dict[str, Any]]:
         model = request.values["model"]
@@ -144,40 +126,13 @@ class GeminiEmulator(Emulator):
         return _answer_chunks(request.data, model, kind, f"emu-{request.call.number}")
 
 
-async def _events(chunks: Iterator[dict[str, Any]], request: Request) -> AsyncIterator[bytes]:
-    """The stream's bytes, event by event, bent by a stream fault."""
-    fault = request.fault
-    kind = fault.kind if fault else ""
-    if kind == "err_first":
-        yield _event({"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}})
-        return
-    for number, chunk in enumerate(chunks):
-        await asyncio.sleep(request.latency.piece)
-        strikes = fault is not None and number == fault.after
-        if strikes and kind in ("cut", "cutrst", "stall"):
-            return
-        if strikes and kind == "err_mid":
-            yield _event({"error": {"code": 500, "message": "scripted failure", "status": "INTERNAL"}})
-            return
-        data = _event(chunk)
-        if strikes and kind == "badutf8":
-            data = data.replace(b'"text": "', b'"text": "\xff\xfe')
-        if kind == "drip":
-            assert fault is not None
-            for place in range(len(data)):
-                await asyncio.sleep(fault.seconds)
-                yield data[place : place + 1]
-        else:
-            yield data
-
-
 def _event(chunk: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(chunk, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\r\n\r\n"
 
 
 def _answer_chunks(body: dict[str, Any], model: str, kind: str, response_id: str) -> Iterator[dict[str, Any]]:
     """As in a real stream: text in the first chunks, a finish reason in the last, running totals of usage in each."""
-    read = _tokens(_prompt(body))
+    read = tokens_of(_prompt(body))
     if kind == "blocked":
         yield {
             "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
@@ -186,56 +141,19 @@ def _answer_chunks(body: dict[str, Any], model: str, kind: str, response_id: str
         }
         return
     limit = body.get("generationConfig", {}).get("maxOutputTokens")
-    written = 0
-    reason = "STOP"
-    text = "" if kind == "forever" else _answer_text(body, kind)
-    whole = kind in ("fakesse", "xss")  # in one piece, where it would do the most harm
-    pieces = _endless() if kind == "forever" else iter([text] if whole else _pieces(text))
-    for piece in pieces:
-        if kind != "forever" and limit is not None and written + _tokens(piece) > limit:
-            reason = "MAX_TOKENS"
-            break
-        written += _tokens(piece)
-        yield _chunk(model, response_id, piece, None, _bent_usage(kind, read, written))
-    reason = {"safety": "SAFETY", "maxtok": "MAX_TOKENS", "oddfinish": "MALFORMED_FUNCTION_CALL"}.get(kind, reason)
-    yield _chunk(model, response_id, "", None if kind == "nofinish" else reason, _bent_usage(kind, read, written))
+    system = _text(body.get("systemInstruction", {}))
+    for said in spoken(_prompt(body), system, limit, kind, images=_images(body)):
+        yield _chunk(model, response_id, said)
 
 
-def _chunk(model: str, response_id: str, text: str, reason: str | None, usage: dict[str, Any] | None) -> dict[str, Any]:
-    candidate: dict[str, Any] = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}
-    if reason:
-        candidate["finishReason"] = reason
+def _chunk(model: str, response_id: str, said: Said) -> dict[str, Any]:
+    candidate: dict[str, Any] = {"content": {"parts": [{"text": said.text}], "role": "model"}, "index": 0}
+    if said.reason:
+        candidate["finishReason"] = REASONS[said.reason]
     chunk: dict[str, Any] = {"candidates": [candidate]}
-    if usage is not None:
-        chunk["usageMetadata"] = usage
+    if said.tokens is not None:
+        chunk["usageMetadata"] = _usage(said.tokens.read, said.tokens.written)
     return {**chunk, "modelVersion": model, "responseId": response_id}
-
-
-def _answer_text(body: dict[str, Any], kind: str) -> str:
-    if kind == "fakesse":
-        return FAKE_SSE
-    if kind == "xss":
-        return XSS
-    text = reading.answer(_prompt(body), _text(body.get("systemInstruction", {})))
-    if kind == "nul":
-        return f"{text[:5]}\x00{text[5:]}"
-    return text
-
-
-def _pieces(text: str) -> list[str]:
-    words = re.findall(r"\S+\s*|\s+", text)
-    return ["".join(words[start : start + PIECE_WORDS]) for start in range(0, len(words), PIECE_WORDS)]
-
-
-def _endless() -> Iterator[str]:
-    while True:
-        yield "and so on "
-
-
-def _bent_usage(kind: str, read: int, written: int) -> dict[str, Any] | None:
-    if kind == "nouse":
-        return None
-    return _usage(read, -written if kind == "neguse" else written)
 
 
 def _usage(read: int, written: int) -> dict[str, Any]:
@@ -253,21 +171,6 @@ def _chunk_text(chunk: dict[str, Any]) -> str:
     )
 
 
-def _spoil(vectors: list[list[float]], kind: str | None) -> list[list[float] | None]:
-    ways: dict[str, Callable[[list[float]], list[float] | None]] = {
-        "dim": lambda vector: vector[:-1],
-        "nan": lambda vector: [float("nan"), *vector[1:]],
-        "zero": lambda vector: [0.0] * len(vector),
-        "unnormalised": lambda vector: [7.0 * value for value in vector],
-        "novalues": lambda _: None,
-    }
-    if kind == "short":
-        return [*vectors[:-1]]
-    if kind in ways:
-        return [*vectors[:-1], ways[kind](vectors[-1])]
-    return [*vectors]
-
-
 def _prompt(body: dict[str, Any]) -> str:
     contents = [_text(content) for content in body.get("contents", []) if content.get("role", "user") == "user"]
     return contents[-1] if contents else ""
@@ -277,8 +180,10 @@ def _text(content: dict[str, Any]) -> str:
     return "".join(part.get("text", "") for part in content.get("parts", []))
 
 
-def _tokens(text: str) -> int:
-    return max(1, len(text) // 4) if text else 0
+def _images(body: dict[str, Any]) -> int:
+    """Inline images of the question."""
+    contents = body.get("contents", [])
+    return sum("inlineData" in part for part in contents[-1].get("parts", [])) if contents else 0
 
 
 def _dimension(item: dict[str, Any]) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from starlette.types import Scope
 
-SECRET_HEADERS = frozenset({"x-goog-api-key", "api-key", "authorization", "cookie"})
+SECRET_HEADERS = frozenset({"x-goog-api-key", "x-api-key", "api-key", "authorization", "cookie"})
 
 KEPT_CALLS = 5000
 """The oldest are forgotten beyond that, but still counted: an emulator may run for days."""

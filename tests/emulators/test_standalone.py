@@ -23,6 +23,10 @@ def process() -> Iterator[subprocess.Popen[str]]:
         "0",
         "--pinecone-port",
         "0",
+        "--openai-port",
+        "0",
+        "--anthropic-port",
+        "0",
         "--dimension",
         "5",
     ]
@@ -31,10 +35,13 @@ def process() -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_both_are_served_until_interrupted(process: subprocess.Popen[str]) -> None:
+def test_all_are_served_until_interrupted(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
-    gemini, pinecone = (re.findall(r"http://\S+", process.stdout.readline())[0] for _ in range(2))
+    output = process.stdout
+    gemini, pinecone, openai, anthropic = (re.findall(r"http://\S+", output.readline())[0] for _ in range(4))
     assert httpx.get(f"{gemini}/v1beta/models", headers={"x-goog-api-key": "any"}).status_code == 200
+    assert httpx.get(f"{openai}/v1/models").json()["object"] == "list"
+    assert httpx.get(f"{anthropic}/v1/models", headers={"x-api-key": "any"}).status_code == 200
     index = httpx.get(f"{pinecone}/indexes/chatsphere", headers={"api-key": "any"}).json()
     assert index["dimension"] == 5
     process.send_signal(signal.SIGINT)

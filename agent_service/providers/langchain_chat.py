@@ -1,0 +1,137 @@
+"""What the chat adapters over LangChain have in common: the prompt as LangChain's messages, and the loop that makes
+pieces of what comes back.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.outputs import ChatGenerationChunk
+
+from agent_service.contract import Turn, Usage
+from agent_service.errors import UpstreamError
+from agent_service.pipeline.tokens import split_model
+from agent_service.ports import Piece, Prompt
+from agent_service.providers.bounded_http import Held, holding
+
+
+class LangChainChat(ABC):
+    """One try per call; retries and deadlines of the whole call are the pipeline's."""
+
+    finished: ClassVar[Mapping[str, str]]
+    """The vendor's reasons to finish as ours. Any other is an answer that was not completed: the stream ends without
+    one."""
+
+    reason_key: ClassVar[str] = "finish_reason"
+
+    def __init__(self, model_id: str, llm: BaseChatModel, http: Any, context_tokens: int) -> None:
+        self.id = model_id
+        self.context_tokens = context_tokens
+        self._llm = llm
+        self._http = http
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+        held, ending = Held(), Ending(self)
+        # Past `astream`, whose callbacks and tracers cost a fifth of an answer's CPU, and could be switched on from
+        # outside to send prompts elsewhere.
+        chunks = self._llm._astream(messages_of(prompt), **self.arguments(prompt))  # noqa: SLF001
+        try:
+            while chunk := await self._next(chunks, held, ending):
+                text = ending.note(chunk)
+                if text:
+                    yield Piece(text=text)
+            if ending.worth_telling:
+                yield Piece(finish_reason=ending.reason, usage=ending.usage)
+        finally:
+            await held.aclose()
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    @abstractmethod
+    def arguments(self, prompt: Prompt) -> dict[str, Any]:
+        """Of the LangChain model's call, beside the messages."""
+
+    @abstractmethod
+    def translated(self, *, begun: bool = False) -> AbstractContextManager[None]:
+        """Around one call of the SDK. `begun`: parts of the answer have come already."""
+
+    def blocked(self, metadata: Mapping[str, Any]) -> bool:  # noqa: ARG002 - of most vendors
+        """Whether a chunk says that the prompt itself was refused."""
+        return False
+
+    async def _next(self, chunks: Any, held: Held, ending: "Ending") -> ChatGenerationChunk | None:
+        with holding(held), self.translated(begun=ending.begun):
+            chunk: ChatGenerationChunk | None = await anext(chunks, None)
+        if chunk is None and not ending.begun:
+            raise UpstreamError("garbage", self.id) from EmptyAnswer()
+        return chunk
+
+
+class EmptyAnswer(Exception):
+    """A success that has nothing of an answer in it."""
+
+
+class Ending:
+    """What is known about the end of a stream so far."""
+
+    def __init__(self, chat: LangChainChat) -> None:
+        self._chat = chat
+        self._input = self._output = 0
+        self._counted = False
+        self.begun = False
+        self.reason: str | None = None
+
+    def note(self, chunk: ChatGenerationChunk) -> str:
+        """The chunk's text."""
+        self.begun = True
+        message = chunk.message
+        metadata = {**message.response_metadata, **(chunk.generation_info or {})}
+        reason = metadata.get(self._chat.reason_key)
+        if reason is not None:
+            self.reason = self._chat.finished.get(str(reason))
+        elif self._chat.blocked(metadata):
+            self.reason = "safety"
+        usage = message.usage_metadata if isinstance(message, AIMessageChunk) else None
+        if usage is not None:
+            # LangChain has turned running totals into differences, which may well be negative.
+            self._counted = True
+            self._input += usage["input_tokens"]
+            self._output += usage["output_tokens"]
+        content = message.content
+        return content if isinstance(content, str) else str(message.text)
+
+    @property
+    def worth_telling(self) -> bool:
+        return self.reason is not None or self._counted
+
+    @property
+    def usage(self) -> Usage | None:
+        """None where the vendor did not say, or said something that cannot be: no prompt has no tokens."""
+        if not self._counted or self._input <= 0 or self._output < 0:
+            return None
+        provider, model = split_model(self._chat.id)
+        return Usage(provider=provider, model=model, input_tokens=self._input, output_tokens=self._output)
+
+
+def messages_of(prompt: Prompt) -> list[BaseMessage]:
+    history = [_message(turn) for turn in prompt.history]
+    system = [SystemMessage(prompt.system)] if prompt.system else []
+    return [*system, *history, _asked(prompt)]
+
+
+def _asked(prompt: Prompt) -> BaseMessage:
+    if not prompt.images:
+        return HumanMessage(prompt.message)
+    images = [
+        {"type": "image", "source_type": "base64", "mime_type": image.media_type, "data": image.data}
+        for image in prompt.images
+    ]
+    return HumanMessage([*images, {"type": "text", "text": prompt.message}])
+
+
+def _message(turn: Turn) -> BaseMessage:
+    return HumanMessage(turn.text) if turn.role == "user" else AIMessage(turn.text)
