@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
 from backend.bots import services
-from backend.bots.models import Bot, BotVersion
+from backend.bots.models import Bot, BotVersion, IndexBuild
 
 
 class ReadOnly:
@@ -29,6 +29,16 @@ class BotVersionInline(ReadOnly, TabularInline):
         return False
 
 
+class IndexBuildInline(ReadOnly, TabularInline):
+    model = IndexBuild
+    fields = ["embedding", "generation", "state", "done", "total", "error_code", "obsolete", "created_at", "updated_at"]
+    ordering = ["-generation"]
+    extra = 0
+
+    def has_delete_permission(self, *_: Any) -> bool:
+        return False
+
+
 @admin.register(Bot)
 class BotAdmin(ReadOnly, ModelAdmin):
     list_display = ["name", "owner", "visibility", "embedding", "created_at", "deleted_at"]
@@ -36,11 +46,11 @@ class BotAdmin(ReadOnly, ModelAdmin):
     search_fields = ["name", "owner__email", "id"]
     list_select_related = ["owner"]
     fields = ["id", "name", "description", "owner", "visibility", "embedding", "created_at", "deleted_at"]
-    inlines = [BotVersionInline]
+    inlines = [BotVersionInline, IndexBuildInline]
 
-    def delete_model(self, _request: HttpRequest, obj: Bot) -> None:
-        services.delete_bot(bot=obj)
+    def delete_model(self, request: HttpRequest, obj: Bot) -> None:
+        services.delete_bot(bot=obj, requested_by=request.user.pk)
 
-    def delete_queryset(self, _request: HttpRequest, queryset: QuerySet[Bot]) -> None:
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Bot]) -> None:
         for bot in queryset:
-            services.delete_bot(bot=bot)
+            services.delete_bot(bot=bot, requested_by=request.user.pk)

@@ -37,6 +37,9 @@ class Catalogue:
     def embedding(self) -> str:
         return next(embedding.id for embedding in self.offer().embeddings if embedding.default)
 
+    def offers_embedding(self, wanted: str) -> bool:
+        return any(embedding.id == wanted for embedding in self.offer().embeddings)
+
     def forget(self) -> None:
         self._offer = None
 

@@ -1,4 +1,4 @@
-from backend.core.errors import ChatSphereError, NotFound
+from backend.core.errors import ChatSphereError, Conflict, NotFound
 
 
 class BotNotFound(NotFound):
@@ -9,3 +9,27 @@ class ModelUnknown(ChatSphereError):
     """This deployment does not offer that model."""
 
     code = "model_unknown"
+
+
+class EmbeddingUnknown(ChatSphereError):
+    """This deployment does not offer that embedding."""
+
+    code = "embedding_unknown"
+
+
+class EmbeddingServes(Conflict):
+    """The bot answers with this embedding already."""
+
+    code = "embedding_serves"
+
+
+class IndexBusy(Conflict):
+    """Another index is being built for this bot; cancel that first."""
+
+    code = "index_busy"
+
+
+class NoIndexBuild(Conflict):
+    """No index is being built for this bot."""
+
+    code = "no_index_build"

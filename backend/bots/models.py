@@ -1,4 +1,6 @@
+from dataclasses import dataclass
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -19,6 +21,32 @@ class Strictness(models.TextChoices):
     STRICT = "strict"
     PREFER = "prefer"
     FREE = "free"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Where the vectors of one embedding of one bot are. Generations are numbered and never used again, so vectors of
+    two embeddings are never in one namespace, whoever wrote them late."""
+
+    bot_id: UUID
+    owner_id: UUID
+    embedding: str  # contract.EmbeddingId
+    generation: int
+
+    @property
+    def pk(self) -> UUID:
+        return self.bot_id
+
+    @property
+    def namespace(self) -> str:
+        """Where the agent keeps it; nothing else is ever stored there."""
+        generation = f"-{self.generation}" if self.generation else ""
+        return f"{namespace_prefix(self.bot_id)}{generation}"
+
+
+def namespace_prefix(bot_id: UUID) -> str:
+    """What the names of all the bot's namespaces begin with."""
+    return f"bot-{bot_id.hex}"
 
 
 class BotQuerySet(models.QuerySet["Bot"]):
@@ -50,12 +78,14 @@ class Bot(models.Model):
     visibility = models.CharField(max_length=10, choices=Visibility.choices, default=Visibility.PRIVATE)
     # contract.EmbeddingId of every vector in the namespace; empty until the first document or question settles it
     embedding = models.CharField(max_length=120, blank=True)
+    generation = models.PositiveIntegerField(default=0)  # of the index that serves: see `IndexBuild`
     version = models.ForeignKey("BotVersion", on_delete=models.RESTRICT, related_name="+", null=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
     deleted_at = models.DateTimeField(
         null=True, editable=False
     )  # hidden at once; rows, files and vectors follow by a job
+    deleted_by = models.UUIDField(null=True, editable=False)
 
     objects: ClassVar[Any] = BotQuerySet.as_manager()
 
@@ -75,9 +105,13 @@ class Bot(models.Model):
         return self.version
 
     @property
+    def index(self) -> Index:
+        """What serves, of one reading of the row: embedding and namespace always belong together."""
+        return Index(self.pk, self.owner_id, self.embedding, self.generation)
+
+    @property
     def namespace(self) -> str:
-        """Where the agent keeps this bot's vectors; nothing else is ever stored there."""
-        return f"bot-{self.pk.hex}"
+        return self.index.namespace
 
 
 class BotVersion(models.Model):
@@ -104,3 +138,67 @@ class BotVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.bot_id}@{self.number}"
+
+
+class BuildState(models.TextChoices):
+    BUILDING = "building"
+    FAILED = "failed"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+UNFINISHED = (BuildState.BUILDING, BuildState.FAILED)
+
+
+class IndexBuild(models.Model):
+    """A new index of a bot, for another embedding, filled beside the one that serves and then put in its place.
+
+    Whoever works on it holds a lease under a fence, as with a document. A failed one keeps what it has, to go on from
+    there. `obsolete` is the generation that nobody needs any more (the one that served before, or this one where it was
+    cancelled), until its vectors are known to be gone.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    bot = models.ForeignKey(Bot, on_delete=models.CASCADE, related_name="builds")
+    embedding = models.CharField(max_length=120)  # contract.EmbeddingId
+    generation = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=BuildState.choices, default=BuildState.BUILDING)
+    done = models.PositiveIntegerField(default=0)  # passages
+    total = models.PositiveIntegerField(null=True)  # of those that serve; null until they were counted
+    sending = models.JSONField(default=list)  # ids of documents whose passages are on their way to the agent
+
+    fence = models.PositiveBigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    wake_at = models.DateTimeField(null=True)  # not to be worked on before
+    failures = models.PositiveSmallIntegerField(default=0)  # passing ones, such as an agent that is not there
+    error_code = models.CharField(max_length=60, blank=True)
+    error_message = models.CharField(max_length=500, blank=True)
+    error_hint = models.CharField(max_length=500, blank=True)
+
+    obsolete = models.PositiveIntegerField(null=True)
+    forget_at = models.DateTimeField(null=True)  # not before: somebody may still be reading there
+
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["bot", "generation"], name="index_build_generation"),
+            models.UniqueConstraint(
+                fields=["bot"], condition=models.Q(state__in=UNFINISHED), name="index_build_unfinished"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["state", "lease_until"], name="index_build_due", condition=models.Q(state=BuildState.BUILDING)
+            ),
+            models.Index(fields=["forget_at"], name="index_build_obsolete", condition=models.Q(obsolete__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.bot_id}#{self.generation}"
+
+    @property
+    def index(self) -> Index:
+        """What is being built."""
+        return Index(self.bot_id, self.bot.owner_id, self.embedding, self.generation)

@@ -3,9 +3,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from backend.bots.models import Bot, BotVersion, Strictness, Visibility
+from backend.bots.models import Bot, BotVersion, BuildState, IndexBuild, Strictness, Visibility
 from backend.core.fields import FiniteFloatField
 
+EMBEDDING_PATTERN = r"^[a-z0-9_-]+:[A-Za-z0-9._/-]+:[0-9]+$"
 MODEL_PATTERN = r"^$|^[a-z0-9_-]+:[A-Za-z0-9._/:-]+$"
 
 
@@ -95,3 +96,57 @@ class BotOutput(serializers.ModelSerializer[Bot]):
     @extend_schema_field(ConfigurationOutput(allow_null=True))
     def get_configuration(self, bot: Bot) -> dict[str, Any] | None:
         return dict(ConfigurationOutput(bot.version).data) if self.get_is_owner(bot) else None
+
+
+class IndexInput(serializers.Serializer[Any]):
+    """One of the embeddings that this deployment offers."""
+
+    embedding = serializers.RegexField(EMBEDDING_PATTERN, max_length=120)
+
+
+class OfferedEmbeddingOutput(serializers.Serializer[Any]):
+    """`default` is what a new bot begins with."""
+
+    id = serializers.CharField()
+    default = serializers.BooleanField()
+
+
+class BuildFailureOutput(serializers.Serializer[Any]):
+    """`retry_at` is when it goes on by itself; null where that is up to you."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+    hint = serializers.CharField()
+    retry_at = serializers.DateTimeField(allow_null=True)
+
+
+class IndexBuildOutput(serializers.ModelSerializer[IndexBuild]):
+    """`done` of `total` passages; `total` is null until they were counted."""
+
+    error = serializers.SerializerMethodField()
+
+    class Meta:
+        model = IndexBuild
+        fields = ["id", "embedding", "state", "done", "total", "error", "created_at", "updated_at"]
+        read_only_fields = fields
+
+    @extend_schema_field(BuildFailureOutput(allow_null=True))
+    def get_error(self, build: IndexBuild) -> dict[str, Any] | None:
+        if not build.error_code or build.state not in (BuildState.BUILDING, BuildState.FAILED):
+            return None
+        waits = serializers.DateTimeField().to_representation(build.wake_at) if build.wake_at else None
+        return {
+            "code": build.error_code,
+            "message": build.error_message,
+            "hint": build.error_hint,
+            "retry_at": waits,
+        }
+
+
+class IndexOutput(serializers.Serializer[Any]):
+    """`embedding` is what answers are searched with, empty until the first document settles it; `offered` is null
+    while the agent cannot be asked; `build` the newest one."""
+
+    embedding = serializers.CharField()
+    offered = OfferedEmbeddingOutput(many=True, allow_null=True)
+    build = IndexBuildOutput(allow_null=True)

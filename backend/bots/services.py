@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -8,6 +9,7 @@ from backend.bots.catalogue import catalogue
 from backend.bots.errors import BotNotFound
 from backend.bots.models import Bot, BotVersion, Visibility
 from backend.core import jobs
+from backend.credits import plans
 from backend.users.models import User
 
 CONFIGURATION_FIELDS = (
@@ -33,10 +35,13 @@ def create_bot(
     visibility: str = Visibility.PRIVATE,
     configuration: Mapping[str, Any] | None = None,
 ) -> Bot:
-    """Raises ModelUnknown."""
+    """Raises ModelUnknown, QuotaExceeded."""
     configuration = configuration or {}
     _check_model(configuration)
     with transaction.atomic():
+        plans.one_at_a_time(owner.pk)
+        used = Bot.objects.filter(owner=owner, deleted_at=None).count()
+        plans.check(plans.plan_of(owner.pk), "bots", used=used, more=1)
         bot = Bot.objects.create(owner=owner, name=name, description=description, visibility=visibility)
         bot.version = BotVersion.objects.create(bot=bot, number=1, author=owner, **configuration)
         bot.save(update_fields=["version"])
@@ -71,10 +76,10 @@ def restore_version(*, bot: Bot, author: User, version: BotVersion) -> Bot:
     )
 
 
-def delete_bot(*, bot: Bot) -> None:
+def delete_bot(*, bot: Bot, requested_by: UUID | None = None) -> None:
     """Hide it at once; a job erases documents, vectors and conversations, and then the row."""
     with transaction.atomic():
-        if Bot.objects.filter(pk=bot.pk, deleted_at=None).update(deleted_at=Now()):
+        if Bot.objects.filter(pk=bot.pk, deleted_at=None).update(deleted_at=Now(), deleted_by=requested_by):
             jobs.enqueue("documents.erase_bot", bot_id=str(bot.pk))
 
 

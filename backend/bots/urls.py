@@ -5,6 +5,7 @@ from backend.bots import views
 urlpatterns = [
     path("bots/", views.BotListView.as_view(), name="bots"),
     path("bots/<uuid:bot_id>/", views.BotView.as_view(), name="bot"),
+    path("bots/<uuid:bot_id>/index/", views.IndexView.as_view(), name="bot-index"),
     path("bots/<uuid:bot_id>/versions/", views.BotVersionListView.as_view(), name="bot-versions"),
     path("bots/<uuid:bot_id>/versions/<positive:number>/", views.BotVersionView.as_view(), name="bot-version"),
     path(

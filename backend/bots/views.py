@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 
 import django_filters
@@ -8,11 +9,16 @@ from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backend.bots import services
+from backend.bots import indexes, services
 from backend.bots.models import Bot, BotVersion, Visibility
-from backend.bots.serializers import BotInput, BotOutput, ConfigurationOutput
+from backend.bots.serializers import BotInput, BotOutput, ConfigurationOutput, IndexInput, IndexOutput
+from backend.core import throttling
 from backend.core.idempotency import idempotent
+from backend.core.serializers import ErrorOutput
 from backend.users.current import user_of
+
+BUILDS_PER_HOUR = 20
+"""Of one person. Each embeds everything a bot knows once more."""
 
 
 class BotFilter(django_filters.FilterSet):
@@ -70,19 +76,52 @@ class BotView(generics.RetrieveAPIView[Bot]):
         return Response(BotOutput(bot, context={"request": request}).data)
 
     @extend_schema(responses={204: None})
-    def delete(self, _request: Request, *_: Any, **__: Any) -> Response:
-        services.delete_bot(bot=self.get_object())
+    def delete(self, request: Request, *_: Any, **__: Any) -> Response:
+        services.delete_bot(bot=self.get_object(), requested_by=user_of(request).pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class VersionsOfOwnBot:
-    """For views over the versions of a bot that only its owner may see."""
+class OfOwnBot:
+    """For views below a bot that only its owner may see."""
 
     kwargs: dict[str, Any]
     request: Any
 
     def get_bot(self) -> Bot:
         return get_object_or_404(Bot.objects.owned_by(self.request.user), pk=self.kwargs["bot_id"])
+
+
+@extend_schema(tags=["bots"])
+class IndexView(OfOwnBot, generics.GenericAPIView[Any]):
+    """The bot's search index: its embedding, those it could have, and the index that is being built beside it."""
+
+    serializer_class = IndexOutput
+
+    @extend_schema(responses=IndexOutput)
+    def get(self, _request: Request, *_: Any, **__: Any) -> Response:
+        return Response(IndexOutput(indexes.overview(self.get_bot())).data)
+
+    @extend_schema(request=IndexInput, responses={202: IndexOutput, 409: ErrorOutput})
+    @idempotent
+    def post(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Build the index anew with another embedding, or go on with one that failed. What serves, serves until the
+        new one is whole; then that serves, in one step."""
+        bot = self.get_bot()
+        fields = IndexInput(data=request.data)
+        fields.is_valid(raise_exception=True)
+        throttling.hit(throttling.Limit("bots.index", BUILDS_PER_HOUR, timedelta(hours=1)), str(bot.owner_id))
+        indexes.start_build(bot=bot, embedding=fields.validated_data["embedding"])
+        return Response(IndexOutput(indexes.overview(self.get_bot())).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(responses={204: None, 409: ErrorOutput})
+    def delete(self, _request: Request, *_: Any, **__: Any) -> Response:
+        """Cancel the build; what serves is not touched."""
+        indexes.cancel_build(bot=self.get_bot())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class VersionsOfOwnBot(OfOwnBot):
+    """For views over the versions of a bot that only its owner may see."""
 
     def get_queryset(self) -> QuerySet[BotVersion]:
         if "bot_id" not in self.kwargs:  # the schema generator has no bot in hand

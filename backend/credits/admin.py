@@ -13,9 +13,9 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from backend.core.errors import ChatSphereError
-from backend.credits import services
-from backend.credits.forms import CreditForm, PriceForm
-from backend.credits.models import Account, Entry, Kind, Price
+from backend.credits import plans, services
+from backend.credits.forms import CreditForm, PlanForm, PriceForm
+from backend.credits.models import Account, Entry, Kind, Plan, Price
 from backend.users.models import User
 
 LEDGER_ROWS = 50
@@ -55,14 +55,15 @@ def email_of(user: User | None) -> str:
 class AccountAdmin(ReadOnlyAdmin):
     """Find the user, see balance and ledger, top up or adjust."""
 
-    list_display = ["owner", "available", "reserved", "spent", "created_at"]
-    list_select_related = ["user"]
+    list_display = ["owner", "plan", "available", "reserved", "spent", "created_at"]
+    list_select_related = ["user", "plan"]
+    list_filter = ["plan"]
     search_fields = ["user__email"]
     search_help_text = "E-mail address, or a part of it"
     ordering = ["-id"]
-    fields = ["owner", "available", "reserved", "spent", "created_at"]
+    fields = ["owner", "plan", "available", "reserved", "spent", "created_at"]
     readonly_fields = fields
-    actions_detail = ["credit"]
+    actions_detail = ["credit", "assign_plan"]
     change_form_outer_after_template = "admin/credits/ledger.html"
 
     @admin.display(description="user", ordering="user__email")
@@ -110,6 +111,19 @@ class AccountAdmin(ReadOnlyAdmin):
         done = f"{entry.get_kind_display()} of {entry.amount} is entry {entry.seq}"
         messages.success(request, f"{done}; it left {entry.available_after} available.")
         return self.page_of(account)
+
+    def has_assign_permission(self, request: HttpRequest, *_: Any) -> bool:
+        return bool(request.user.has_perm("credits.change_account"))
+
+    @action(description="Change the plan", url_path="plan", permissions=["assign"])  # type: ignore[untyped-decorator]
+    def assign_plan(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        account = get_object_or_404(Account.objects.select_related("user", "plan"), pk=object_id)
+        form = PlanForm(request.POST or None, initial={"plan": account.plan})
+        if form.is_valid():
+            plans.assign(account=account, plan=form.cleaned_data["plan"])
+            self.log_change(request, account, [{"changed": {"fields": ["plan"]}}])
+            return self.page_of(account)
+        return self.form_page(request, form, title=f"Plan of {account}", button="Assign it", original=account)
 
 
 def write_entry(request: HttpRequest, account: Account, form: CreditForm) -> Entry | None:
@@ -204,3 +218,35 @@ class PriceAdmin(ReadOnlyAdmin):
             return self.page_of(price)
         title = f"End now: {price}"
         return self.form_page(request, forms.Form(), title=title, button="End this price now", original=price)
+
+
+@admin.register(Plan)
+class PlanAdmin(ModelAdmin):
+    """What accounts may have. One plan is the default, for every account that has none of its own."""
+
+    list_display = ["name", "is_default", "bots", "files", "bytes", "pages"]
+    ordering = ["name"]
+    fields = ["name", "is_default", "bots", "files", "bytes", "pages"]
+    readonly_fields = ["is_default"]
+    actions_detail = ["make_default"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Plan | None = None) -> bool:
+        return bool(super().has_delete_permission(request, obj)) and not (obj and obj.is_default)
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Not several at once, where the default one could be among them."""
+        return {name: row for name, row in super().get_actions(request).items() if name != "delete_selected"}
+
+    def has_default_permission(self, request: HttpRequest, *_: Any) -> bool:
+        return bool(request.user.has_perm("credits.change_plan"))
+
+    @action(description="Make this the default", url_path="default", permissions=["default"])  # type: ignore[untyped-decorator]
+    def make_default(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        plan = get_object_or_404(Plan, pk=object_id)
+        if request.method == "POST":
+            plans.make_default(plan=plan)
+            self.log_change(request, plan, [{"changed": {"fields": ["is_default"]}}])
+            return HttpResponseRedirect(reverse("admin:credits_plan_change", args=[plan.pk]))
+        page = {**self.admin_site.each_context(request), "opts": self.opts, "form": forms.Form(), "media": self.media}
+        words = {"title": f"Default: {plan}", "button": "Make it the default", "original": plan}
+        return TemplateResponse(request, "admin/credits/form.html", {**page, **words})

@@ -46,3 +46,14 @@ class PriceConflict(Conflict):
     """This price overlaps another one of the same model."""
 
     code = "price_conflict"
+
+
+class QuotaExceeded(ChatSphereError):
+    """Your plan does not allow more; delete something, or ask for a larger plan. See details."""
+
+    status = HTTPStatus.FORBIDDEN
+
+    def __init__(self, what: str, *, limit: int, used: int) -> None:
+        """`what` is a limit of `Plan`; the code names it: quota_bots, quota_files, quota_bytes or quota_pages."""
+        super().__init__(details={"limit": limit, "used": used})
+        self.code = f"quota_{what}"

@@ -7,7 +7,7 @@ from django import forms
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from backend.credits.models import DEFAULT_MODEL, Kind
+from backend.credits.models import DEFAULT_MODEL, Kind, Plan
 from backend.credits.pricing import Rates
 
 MAX_RATE = 1_000_000
@@ -64,3 +64,12 @@ class PriceForm(forms.Form):
     def rates(self) -> Rates:
         values = self.cleaned_data
         return Rates(values["per_answer"], values["input_per_1k"], values["output_per_1k"])
+
+
+class PlanForm(forms.Form):
+    plan = forms.ModelChoiceField(
+        queryset=Plan.objects.order_by("name"),
+        required=False,
+        empty_label="The default",
+        widget=UnfoldAdminSelectWidget,
+    )

@@ -27,6 +27,28 @@ CREDITING = (Kind.TOPUP, Kind.GRANT, Kind.ADJUST)
 """The kinds that move credits into or out of the ledger; the others move them inside an account."""
 
 
+class Plan(models.Model):
+    """What an account may have at once; an empty limit is none. What the person deletes is free again at once."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=60, unique=True)
+    is_default = models.BooleanField(default=False, editable=False)  # of accounts that have no plan of their own
+    bots = models.PositiveIntegerField(null=True, blank=True)
+    files = models.PositiveIntegerField(null=True, blank=True, help_text="Documents of all bots together")
+    bytes = models.PositiveBigIntegerField(null=True, blank=True, help_text="Of their originals")
+    pages = models.PositiveIntegerField(null=True, blank=True, help_text="That were read from them")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["is_default"], condition=models.Q(is_default=True), name="credits_plan_default"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class AccountQuerySet(models.QuerySet["Account"]):
     def of(self, user: User) -> "AccountQuerySet":
         return self.filter(user_id=user.pk)
@@ -47,10 +69,12 @@ class Account(models.Model):
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="credit_account"
     )
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="accounts")
     available = models.BigIntegerField(db_default=0)
     reserved = models.BigIntegerField(db_default=0)
     spent = models.BigIntegerField(db_default=0)
     seq = models.BigIntegerField(db_default=0)  # of the account's newest entry
+    low_balance = models.PositiveBigIntegerField(null=True)  # told below this many credits; null: LOW_BALANCE, 0: never
     created_at = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[Any] = AccountQuerySet.as_manager()
@@ -64,6 +88,14 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.user.email if self.user else f"deleted user {self.pk}"
+
+    @property
+    def low_balance_in_force(self) -> int:
+        return settings.LOW_BALANCE if self.low_balance is None else self.low_balance
+
+    @property
+    def has_own_low_balance(self) -> bool:
+        return self.low_balance is not None
 
 
 class PriceQuerySet(models.QuerySet["Price"]):

@@ -12,6 +12,19 @@ class BalanceOutput(serializers.ModelSerializer[Account]):
         read_only_fields = fields
 
 
+class LowBalanceInput(serializers.Serializer[Account]):
+    below = serializers.IntegerField(
+        min_value=0, max_value=10**15, allow_null=True, help_text="Null: what this deployment says; 0: never."
+    )
+
+
+class LowBalanceOutput(serializers.Serializer[Account]):
+    """What is available and what running answers hold is counted together."""
+
+    below = serializers.IntegerField(source="low_balance_in_force")
+    own = serializers.BooleanField(source="has_own_low_balance", help_text="False: it is what this deployment says.")
+
+
 class EntryOutput(serializers.ModelSerializer[Entry]):
     """`reference` is the answer that is paid for; `hold` the entry that a settlement settles."""
 

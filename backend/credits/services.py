@@ -19,21 +19,24 @@ from backend.credits.errors import (
 from backend.credits.models import Account, Entry, Kind, Price
 from backend.credits.price_book import end_price, price_for, set_price
 from backend.users.models import User
+from backend.webhooks import services as webhooks
+from backend.webhooks.models import Event
 
 __all__ = [
-    "account_for", "adjust", "end_price", "grant", "hold", "open_accounts_like", "price_for", "set_price", "settle",
-    "topup",
+    "account_for", "adjust", "end_price", "grant", "hold", "open_accounts_like", "price_for",
+    "set_low_balance", "set_price", "settle", "topup",
 ]  # fmt: skip
 
 SIGNUP_KEY = "signup"
 MAX_AMOUNT = 10**15
 """Of one entry, whatever the settings say: nine thousand of the largest still fit the balance."""
 
+# `low_balance`, below which the owner is told, comes along with an entry and costs no statement of its own.
 _CREDIT = """
     INSERT INTO credits_entry (id, account_id, kind, amount, key, actor_id, reason, request_id)
     VALUES (%(id)s, %(account)s, %(kind)s, %(amount)s, %(key)s, %(actor)s, %(reason)s, %(request_id)s)
     ON CONFLICT (account_id, key) DO NOTHING
-    RETURNING *
+    RETURNING *, (SELECT account.low_balance FROM credits_account AS account WHERE account.id = account_id)
 """
 
 # The account is found by its user in the same statement. It is not found while its signup grant is outstanding.
@@ -57,7 +60,7 @@ _SETTLE = """
     FROM credits_entry AS hold
     WHERE hold.reference = %(reference)s AND hold.kind = 'hold'
     ON CONFLICT (hold_id) WHERE kind = 'settle' DO NOTHING
-    RETURNING *
+    RETURNING *, (SELECT account.low_balance FROM credits_account AS account WHERE account.id = account_id)
 """
 
 
@@ -114,6 +117,7 @@ def _credit(kind: Kind, *, account: Account, amount: int, key: str, reason: str,
         entry = _insert(
             _CREDIT, account=account.pk, kind=kind.value, amount=amount, key=key, actor=actor_id, reason=reason
         )
+        _tell_if_low(entry)
     if entry is None:
         entry = Entry.objects.get(account=account, key=key)
     if not entry.says_the_same(kind=kind, account_id=account.pk, amount=amount):
@@ -144,16 +148,40 @@ def hold(*, user: User, amount: int, reference: UUID, price: Price) -> Entry:
 def settle(*, reference: UUID, charge: int, input_tokens: int | None = None, output_tokens: int | None = None) -> Entry:
     """Charge the answer and release the rest of its hold, exactly once: later calls return the first one's entry.
 
-    The charge is cut to between nothing and the hold. One statement, two where it was settled. Raises HoldNotFound.
+    The charge is cut to between nothing and the hold. One statement, two where it was settled, and those of the message
+    "balance.low" where it is told. Raises HoldNotFound.
     """
     entry = _insert(
         _SETTLE, reference=reference, charge=min(max(charge, 0), MAX_AMOUNT),
         input_tokens=_count(input_tokens), output_tokens=_count(output_tokens),
     )  # fmt: skip
+    _tell_if_low(entry)
     entry = entry or Entry.objects.filter(kind=Kind.SETTLE, hold__reference=reference, hold__kind=Kind.HOLD).first()
     if entry is None:
         raise HoldNotFound(details={"reference": str(reference)})
     return entry
+
+
+def set_low_balance(*, account: Account, below: int | None) -> Account:
+    """From which balance down the owner is told; None is the deployment's own number, 0 never."""
+    Account.objects.filter(pk=account.pk).update(low_balance=below)
+    account.low_balance = below
+    return account
+
+
+def _tell_if_low(entry: Any) -> None:
+    """Once per crossing: what is held counts as there, so that a hold, which comes back, crosses nothing."""
+    if entry is None:
+        return
+    threshold = settings.LOW_BALANCE if entry.low_balance is None else entry.low_balance
+    left = entry.available_after + entry.reserved_after
+    before = left - entry.available_delta - entry.reserved_delta
+    if not left < threshold <= before:
+        return
+    owner_id = Account.objects.values_list("user", flat=True).get(pk=entry.account_id)
+    if owner_id is not None:
+        data = {"available": entry.available_after, "reserved": entry.reserved_after, "threshold": threshold}
+        webhooks.emit(owner_id=owner_id, event=Event.BALANCE_LOW, data=data)
 
 
 def _count(tokens: int | None) -> int | None:

@@ -7,5 +7,6 @@ urlpatterns = [
     path("credits/entries/", views.EntryListView.as_view(), name="credits-entries"),
     path("credits/entries.csv", views.EntryExportView.as_view(), name="credits-entries-csv"),
     path("credits/entries/<uuid:entry_id>/", views.EntryView.as_view(), name="credits-entry"),
+    path("credits/low-balance/", views.LowBalanceView.as_view(), name="credits-low-balance"),
     path("credits/prices/", views.PriceListView.as_view(), name="credits-prices"),
 ]

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from backend.core.pagination import NewestFirst
 from backend.credits import services
 from backend.credits.models import Entry, Kind, Price
-from backend.credits.serializers import BalanceOutput, EntryOutput, PriceOutput
+from backend.credits.serializers import BalanceOutput, EntryOutput, LowBalanceInput, LowBalanceOutput, PriceOutput
 from backend.credits.statement import as_csv
 from backend.users.current import user_of
 
@@ -54,6 +54,23 @@ class BalanceView(APIView):
     @extend_schema(responses=BalanceOutput)
     def get(self, request: Request) -> Response:
         return Response(BalanceOutput(services.account_for(user_of(request))).data)
+
+
+@extend_schema(tags=["credits"])
+class LowBalanceView(APIView):
+    """From which balance down the webhook `balance.low` tells you so, once each time. It moves no credits."""
+
+    @extend_schema(responses=LowBalanceOutput)
+    def get(self, request: Request) -> Response:
+        return Response(LowBalanceOutput(services.account_for(user_of(request))).data)
+
+    @extend_schema(request=LowBalanceInput, responses=LowBalanceOutput)
+    def put(self, request: Request) -> Response:
+        fields = LowBalanceInput(data=request.data)
+        fields.is_valid(raise_exception=True)
+        account = services.account_for(user_of(request))
+        account = services.set_low_balance(account=account, below=fields.validated_data["below"])
+        return Response(LowBalanceOutput(account).data)
 
 
 @extend_schema(tags=["credits"])
