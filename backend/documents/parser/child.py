@@ -1,86 +1,85 @@
-"""The process that reads one file and ends: `python -I -c "… child.main()" REQUEST`, the file on standard input.
+"""What the process that reads one file does: the file is its standard input.
 
 Standard output carries one JSON object per line: `{"total": n}`, then each page as the fields of `ParsedPage` and each
 refused part as those of `Refused`, then `{"done": true}`; or `{"error": code}` at any time. An end without `done` or
 `error` is a crash.
 """
 
-import ctypes
 import importlib
 import json
-import os
 import resource
-import signal
 import sys
+import time
 from typing import Any
 
-from backend.core.text import clean_text
-from backend.documents.parser.reading import Refused, Unreadable
+from backend.documents.parser.reading import ParsedPage, Refused, Unreadable, storable
 
-_PR_SET_PDEATHSIG = 1
+PACKAGE = "backend.documents.parser"
 _DESCRIPTORS = 16  # Python opens a file for every encoding it has not met
-_CLONE_NEWUSER = 0x10000000
-_CLONE_NEWNET = 0x40000000
+_WRITE_BYTES = 64 * 1024
+_WRITE_SECONDS = 0.2
 
 
-def main(arguments: str) -> None:
-    request = json.loads(arguments)
-    _end_with(request["parent"])
-    _leave_the_network()
+def read(request: dict[str, Any]) -> None:
+    output = _Output()
     try:
-        _read(request)
+        _read(request, output)
     except Unreadable as exc:
-        _write(error=exc.code)
+        output.write(error=exc.code)
     except MemoryError:
-        _write(error="parser_memory")
+        output.write(error="parser_memory")
     except RecursionError:
-        _write(error="corrupt_file")
+        output.write(error="corrupt_file")
+    output.flush()
 
 
-def _read(request: dict[str, Any]) -> None:
+def _read(request: dict[str, Any], output: "_Output") -> None:
     data = sys.stdin.buffer.read()
-    reader = importlib.import_module(f"backend.documents.parser.{request['format']}")
+    reader = importlib.import_module(f"{PACKAGE}.{request['format']}")
+    if prepare := getattr(reader, "prepare", None):
+        prepare(ocr=request["ocr"], seconds=request["seconds"])
     descriptors = getattr(reader, "DESCRIPTORS", _DESCRIPTORS)
-    _limit(memory=request["memory"], seconds=request["seconds"], descriptors=descriptors)
+    limit(memory=request["memory"], seconds=request["seconds"], descriptors=descriptors)
     reading = reader.read(data, request["link"]) if getattr(reader, "WANTS_LINK", False) else reader.read(data)
     if reading.total > request["pages"]:
         raise Unreadable("too_many_pages")
-    _write(total=reading.total)
+    output.write(total=reading.total)
+    output.flush()
     left = request["chars"]
-    for page in reading.pages:
-        if isinstance(page, Refused):
-            _write(part=page.part, reason=page.reason)
-            continue
-        text = clean_text(page.text)
-        left -= len(text)
-        if left < 0:
-            raise Unreadable("text_too_long")
-        _write(**page._replace(text=text)._asdict())
-    _write(done=True)
+    for item in map(storable, reading.pages):
+        if isinstance(item, ParsedPage):
+            left -= len(item.text)
+            if left < 0:
+                raise Unreadable("text_too_long")
+        output.add(item)
+    output.write(done=True)
 
 
-def _write(**message: Any) -> None:
-    sys.stdout.buffer.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
-    sys.stdout.buffer.flush()
+class _Output:
+    """Lines, a block of them at a time: a write for each of ten thousand posts takes longer than reading them."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._flushed = time.monotonic()
+
+    def add(self, item: ParsedPage | Refused) -> None:
+        self.write(**item._asdict())
+
+    def write(self, **message: Any) -> None:
+        line = json.dumps(message, ensure_ascii=False).encode() + b"\n"
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size > _WRITE_BYTES or time.monotonic() - self._flushed > _WRITE_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        sys.stdout.buffer.write(b"".join(self._lines))
+        sys.stdout.buffer.flush()
+        self._lines, self._size, self._flushed = [], 0, time.monotonic()
 
 
-def _end_with(parent: int) -> None:
-    """Nobody reads what an orphan finds out; the kernel ends us with our parent, also when it is killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit("The worker is gone.")
-
-
-def _leave_the_network() -> None:
-    """An empty network of our own, where the kernel allows it."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if libc.unshare(_CLONE_NEWNET) != 0:
-            libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
-
-
-def _limit(*, memory: int, seconds: int, descriptors: int) -> None:
+def limit(*, memory: int, seconds: int, descriptors: int) -> None:
     """From here on: no more memory and time than this, nothing written to disk, no core file, few or no new
     descriptors. Called after the imports, which need more, and before the file is looked at."""
     for kind, value in (

@@ -1,11 +1,11 @@
 """Word files, straight from their XML: text exactly as written, headings and tables as Markdown, Word's own pages."""
 
 import re
-from collections.abc import Callable
-from xml.parsers import expat
+from collections.abc import Sequence
 
 from backend.documents.parser.archive import Archive
-from backend.documents.parser.reading import Reading, Unreadable, in_sections, numbered
+from backend.documents.parser.markup import Attributes, Handler, parse
+from backend.documents.parser.reading import MAX_TEXT_CHARS, Reading, Unreadable, in_sections, numbered
 
 _WORD = (
     "http://schemas.openxmlformats.org/wordprocessingml/2006/main ",
@@ -16,8 +16,7 @@ _BODY = "word/document.xml"
 _NOTES = ("word/footnotes.xml", "word/endnotes.xml")
 _HEADING = re.compile(r"heading\s*([1-6])", re.IGNORECASE)
 _MARKS = {"tab": "\t", "cr": "\n", "noBreakHyphen": "-"}
-
-Attributes = dict[str, str]
+_DEEPEST = 50  # tables in cells, text boxes in paragraphs; deeper than any writer's
 
 
 def read(data: bytes) -> Reading:
@@ -26,35 +25,12 @@ def read(data: bytes) -> Reading:
         raise Unreadable("corrupt_file")
     levels = _heading_levels(archive)
     body = _Body(levels)
-    _parse(archive.part(_BODY), body.start, body.end, body.characters)
+    parse(archive.blocks(_BODY), body)
     for notes in _NOTES:
         if notes in archive:
-            _parse(archive.part(notes), body.start, body.end, body.characters)
+            parse(archive.blocks(notes), body)
     pages = body.pages()
     return numbered(pages) if len(pages) > 1 else in_sections(pages[0])
-
-
-def _parse(
-    xml: bytes,
-    start: Callable[[str, Attributes], None],
-    end: Callable[[str], None] = lambda _: None,
-    characters: Callable[[str], None] = lambda _: None,
-) -> None:
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = _refuse_doctype
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = characters
-    try:
-        parser.Parse(xml, True)
-    except expat.ExpatError as exc:
-        raise Unreadable("corrupt_file") from exc
-
-
-def _refuse_doctype(*_: object) -> None:
-    """Word writes none; entities are what the attacks on XML parsers are made of."""
-    raise Unreadable("corrupt_file")
 
 
 def _local(name: str) -> str:
@@ -70,18 +46,26 @@ def _heading_levels(archive: Archive) -> dict[str, int]:
     """Style id to heading level, whatever language the style's id is in: Word keeps the built-in names in English."""
     if "word/styles.xml" not in archive:
         return {}
-    levels: dict[str, int] = {}
-    current = ""
+    styles = _Styles()
+    parse(archive.blocks("word/styles.xml"), styles)
+    return styles.levels
 
-    def start(name: str, attributes: Attributes) -> None:
-        nonlocal current
+
+class _Styles(Handler):
+    def __init__(self) -> None:
+        self.levels: dict[str, int] = {}
+        self._current = ""
+
+    def start(self, name: str, attributes: Attributes) -> None:
         if _local(name) == "style":
-            current = _value(attributes, "styleId")
+            self._current = _value(attributes, "styleId")
         elif _local(name) == "name" and (found := _HEADING.fullmatch(_value(attributes))):
-            levels[current] = int(found.group(1))
+            self.levels[self._current] = int(found.group(1))
 
-    _parse(archive.part("word/styles.xml"), start)
-    return levels
+
+def _refuse_deeper(stack: Sequence[object]) -> None:
+    if len(stack) == _DEEPEST:
+        raise Unreadable("corrupt_file")
 
 
 class _Paragraph:
@@ -90,7 +74,7 @@ class _Paragraph:
         self.prefix = ""
 
 
-class _Body:
+class _Body(Handler):
     """Collects lines page by page. Text boxes are paragraphs in paragraphs, tables may lie in cells: hence stacks."""
 
     def __init__(self, heading_levels: dict[str, int]) -> None:
@@ -101,6 +85,7 @@ class _Body:
         self._in_text = False
         self._fallback = 0  # inside mc:Fallback, which says again what mc:Choice said
         self._fresh_page = True
+        self._left = MAX_TEXT_CHARS
 
     def start(self, name: str, attributes: Attributes) -> None:
         if name == f"{_COMPATIBILITY}Fallback":
@@ -109,10 +94,12 @@ class _Body:
             return
         local = _local(name)
         if local == "p":
+            _refuse_deeper(self._paragraphs)
             self._paragraphs.append(_Paragraph())
         elif local == "t":
             self._in_text = True
         elif local == "tr":
+            _refuse_deeper(self._rows)
             self._rows.append([])
         elif local == "tc" and self._rows:
             self._rows[-1].append([])
@@ -137,6 +124,9 @@ class _Body:
 
     def characters(self, data: str) -> None:
         if self._in_text and self._paragraphs and not self._fallback:
+            self._left -= len(data)
+            if self._left < 0:
+                raise Unreadable("text_too_long")
             self._paragraphs[-1].text.append(data)
 
     def end(self, name: str) -> None:
