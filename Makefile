@@ -1,6 +1,6 @@
 # Every target sets up what it needs by itself; Python 3.11 is all that has to be there.
 .DEFAULT_GOAL := help
-.PHONY: help run run-with-emulators test test-promises check format bench bench-retrieval admin manage lock clean setup-run setup-dev
+.PHONY: help run run-with-emulators test test-promises check format bench bench-ingest bench-retrieval admin manage lock clean setup-run setup-dev
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 INSTALL = python=$$(PYTHON="$(PYTHON)" sh launcher/python.sh) && "$$python" launcher/install.py
@@ -45,6 +45,9 @@ format: setup-dev ## Sort imports, fix what can be fixed, format
 
 bench: setup-dev ## Measure latency, throughput and ingestion, side by side with a direct call
 	@exec $(PY) -m bench $(ARGS)
+
+bench-ingest: setup-dev ## Measure ingestion beside the parser and the embedder alone
+	@exec $(PY) -m bench.ingestion $(ARGS)
 
 bench-retrieval: setup-dev ## Measure what is found: BM25, dense and fused on ../shared/data
 	@exec $(PY) -m bench.retrieval $(ARGS)

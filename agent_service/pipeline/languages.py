@@ -40,7 +40,7 @@ def language_of(words: Sequence[str], likely: Iterable[str] = (), fewest: int = 
     script = _script_of(words)
     if script is not None:
         return script
-    hints = Counter(language for word in words for language in _HINTS.get(word, ()))
+    hints = Counter(language for word in words if word in _HINTS for language in _HINTS[word])
     if not hints or max(hints.values()) < fewest:
         return next((language for language in likely if language in _IN_LATIN), DEFAULT)
     order = [*likely, DEFAULT, *_IN_LATIN]
@@ -49,15 +49,16 @@ def language_of(words: Sequence[str], likely: Iterable[str] = (), fewest: int = 
 
 def _script_of(words: Sequence[str]) -> str | None:
     """None for Latin, which many languages write."""
-    firsts = Counter(map(_script, words))
+    firsts: Counter[str] = Counter()
+    for first, count in Counter([word[0] for word in words]).items():
+        firsts[_script(first)] += count
     script = max(firsts, key=lambda one: firsts[one], default=UNKNOWN)
     if script == "ar" and sum(1 for word in words if _PERSIAN.search(word)) * 20 > len(words):
         return "fa"
     return None if script == DEFAULT else script
 
 
-def _script(word: str) -> str:
-    first = word[0]
+def _script(first: str) -> str:
     if first <= _LATIN_END:
         return DEFAULT
     return next((language for language, start, end in _SCRIPTS if start <= first <= end), UNKNOWN)

@@ -8,7 +8,7 @@ in all languages of the texts it is asked of, and all forms that a word takes th
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
 
@@ -62,13 +62,15 @@ _stemming = threading.Lock()
 def indexed(text: str, heading: str = "") -> Indexed:
     words = words_of(text)
     language = language_of(words)
+    silent = STOPS.get(language, frozenset())
     counts: Counter[int] = Counter()
     length = 0
     for part in (words, *[words_of(heading)] * HEADING_TIMES):
-        singles = [_numbers(word, language) for word in part if _says_something(word, language)]
-        counts.update(number for numbers in singles for number in numbers)
+        singles = [_numbers(word, language) for word in part if word not in silent]
+        terms = [number for numbers in singles for number in numbers]
+        counts.update(terms)
         counts.update(_pairs(singles))
-        length += sum(map(len, singles))
+        length += len(terms)
     return Indexed(language, min(length, MOST), {term: min(count, MOST) for term, count in counts.items()})
 
 
@@ -99,10 +101,13 @@ def _pair_forms(first: str, second: str, languages: Sequence[str]) -> frozenset[
     )
 
 
-def _pairs(singles: Sequence[tuple[int, ...]]) -> Iterator[int]:
-    for first, second in pairwise(singles):
-        if len(first) == len(second) == 1:
-            yield _signed(first[0] * 0x9E3779B1 + second[0])
+def _pairs(singles: Sequence[tuple[int, ...]]) -> list[int]:
+    """In four bytes, with a sign."""
+    return [
+        ((first[0] * 0x9E3779B1 + second[0] + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        for first, second in pairwise(singles)
+        if len(first) == len(second) == 1
+    ]
 
 
 def _says_something(word: str, language: str) -> bool:
@@ -121,10 +126,6 @@ def _number(term: str) -> int:
     """In four bytes. That two of some 100,000 terms of a bot share one happens, and costs a little precision."""
     digest = hashlib.blake2b(term.encode("utf-8", "replace"), digest_size=4).digest()
     return int.from_bytes(digest, "big", signed=True)
-
-
-def _signed(number: int) -> int:
-    return (number + 2**31) % 2**32 - 2**31
 
 
 def _stem(word: str, language: str) -> str:

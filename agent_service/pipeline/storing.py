@@ -3,7 +3,7 @@ checked.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -14,6 +14,8 @@ from agent_service.contract import (
     DeleteVectorsResponse,
     EmbedAndStoreRequest,
     EmbedAndStoreResponse,
+    ListNamespacesRequest,
+    ListNamespacesResponse,
     ListVectorsRequest,
     ListVectorsResponse,
     StoredVector,
@@ -62,41 +64,43 @@ class Reader:
 
 @dataclass(slots=True)
 class Turnstile:
-    """One at a time for each key, within this process: two overlapping requests for the same document embed it once."""
+    """Each chunk is in one request at a time, within this process: of two that overlap the second finds what the first
+    has stored. Requests for different chunks of a document do not wait for each other."""
 
-    _locks: dict[tuple[str, UUID], asyncio.Lock] = field(default_factory=dict)
-    _waiting: dict[tuple[str, UUID], int] = field(default_factory=dict)
+    _inside: dict[tuple[str, UUID], asyncio.Event] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def one_at_a_time(self, key: tuple[str, UUID]) -> AsyncIterator[None]:
-        lock = self._locks.setdefault(key, asyncio.Lock())
-        self._waiting[key] = self._waiting.get(key, 0) + 1
+    async def alone_with(self, namespace: str, ids: Iterable[UUID]) -> AsyncIterator[None]:
+        keys = [(namespace, one) for one in ids]
+        while other := next((self._inside[key] for key in keys if key in self._inside), None):
+            await other.wait()
+        done = asyncio.Event()
+        self._inside |= dict.fromkeys(keys, done)
         try:
-            async with lock:
-                yield
+            yield
         finally:
-            self._waiting[key] -= 1
-            if not self._waiting[key]:
-                del self._waiting[key], self._locks[key]
+            for key in keys:
+                del self._inside[key]
+            done.set()
 
 
 async def embed_and_store(
     request: EmbedAndStoreRequest, *, namespace: str, reader: Reader, shelf: Shelf, turnstile: Turnstile
 ) -> EmbedAndStoreResponse:
-    async with turnstile.one_at_a_time((namespace, request.document)):
-        wanted = {chunk.id: chunk for chunk in request.chunks}
+    wanted = {chunk.id: chunk for chunk in request.chunks}
+    async with turnstile.alone_with(namespace, wanted):
         present = await shelf.upstream.call(lambda: shelf.store.present(namespace, list(wanted)), shelf.limits)
         missing = [chunk for chunk in wanted.values() if chunk.id not in present]
         usage = no_usage(request.embedding.rpartition(":")[0])
         if missing:
             vectors, usage = await _embedded(missing, reader)
             stored = [
-                StoredChunk(chunk.id, request.document, request.version, vector)
+                StoredChunk(chunk.id, chunk.document, chunk.version, vector)
                 for chunk, vector in zip(missing, vectors, strict=True)
             ]
             await shelf.upstream.call(lambda: shelf.store.upsert(namespace, stored), shelf.limits)
         if shelf.lexical:
-            await _index(list(wanted.values()), request, namespace, shelf.lexical)
+            await _index(list(wanted.values()), namespace, shelf.lexical)
     return EmbedAndStoreResponse(stored=len(missing), present=len(request.chunks) - len(missing), usage=usage)
 
 
@@ -110,6 +114,17 @@ async def delete_vectors(request: DeleteVectorsRequest, *, namespace: str, shelf
         deleted = max(deleted, words)
         remaining += await lexical.upstream.call(lambda: lexical.index.count(*which), lexical.limits)
     return DeleteVectorsResponse(deleted=deleted, remaining=remaining)
+
+
+async def list_namespaces(request: ListNamespacesRequest, *, shelf: Shelf) -> ListNamespacesResponse:
+    """What only one of the two indexes has is listed too."""
+    names = set(await shelf.upstream.call(lambda: shelf.store.namespaces(request.prefix), shelf.delete_limits))
+    if lexical := shelf.lexical:
+        names |= set(
+            await lexical.upstream.call(lambda: lexical.index.namespaces(request.prefix), lexical.delete_limits)
+        )
+    page = sorted(name for name in names if name > request.after)[: request.limit]
+    return ListNamespacesResponse(namespaces=page, next=page[-1] if len(page) == request.limit else None)
 
 
 async def list_vectors(request: ListVectorsRequest, *, namespace: str, shelf: Shelf) -> ListVectorsResponse:
@@ -129,7 +144,7 @@ def _together(vectors: Sequence[StoredVector], words: Sequence[StoredVector]) ->
     return [known[chunk].model_copy(update={"complete": chunk in in_both}) for chunk in sorted(known)]
 
 
-async def _index(chunks: Sequence[Chunk], request: EmbedAndStoreRequest, namespace: str, lexical: LexicalShelf) -> None:
+async def _index(chunks: Sequence[Chunk], namespace: str, lexical: LexicalShelf) -> None:
     """Only what is missing, in a thread: finding the terms of a hundred chunks takes tens of milliseconds."""
     ids = [chunk.id for chunk in chunks]
     present = await lexical.upstream.call(lambda: lexical.index.present(namespace, ids), lexical.limits)
@@ -137,7 +152,7 @@ async def _index(chunks: Sequence[Chunk], request: EmbedAndStoreRequest, namespa
     if missing:
         found = await asyncio.to_thread(
             lambda: [
-                LexicalChunk(chunk.id, request.document, request.version, indexed(chunk.text, chunk.heading))
+                LexicalChunk(chunk.id, chunk.document, chunk.version, indexed(chunk.text, chunk.heading))
                 for chunk in missing
             ]
         )

@@ -72,6 +72,8 @@ def words_of(text: str) -> list[str]:
 
 
 def folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     return _DROPPED.sub("", unicodedata.normalize("NFKC", text).casefold())
 
 

@@ -32,6 +32,16 @@ _LISTING = """
     where namespace = %(namespace)s and (%(after)s::uuid is null or chunk > %(after)s)
     order by chunk limit %(limit)s
 """
+# From each name to the next by the index, so that it takes as long as there are names and not as there are vectors.
+_NAMESPACES = """
+    with recursive found (name) as (
+        (select namespace from vectors.vector order by namespace limit 1)
+        union all
+        select (select namespace from vectors.vector where namespace > found.name order by namespace limit 1)
+        from found where found.name is not null
+    )
+    select name from found where starts_with(name, %s)
+"""
 _UPSERT = """
     insert into vectors.vector (namespace, chunk, document, version, embedding) values (%s, %s, %s, %s, %s)
     on conflict (namespace, chunk) do update
@@ -86,6 +96,11 @@ class PgvectorStore:
         async with self.database.connection() as connection:
             rows = await (await connection.execute(_LISTING, parameters, binary=True)).fetchall()
         return [StoredVector(chunk=chunk, document=document, version=version) for chunk, document, version in rows]
+
+    async def namespaces(self, prefix: str) -> list[str]:
+        async with self.database.connection() as connection:
+            rows = await (await connection.execute(_NAMESPACES, (prefix,))).fetchall()
+        return [name for (name,) in rows]
 
     async def check(self) -> None:
         async with self.database.connection() as connection:

@@ -116,6 +116,12 @@ class PineconeStore:
                 return found
             token = following
 
+    async def namespaces(self, prefix: str) -> list[str]:
+        """From the index's statistics, which may lag behind; the default namespace is nobody's."""
+        index = (await self._index.store()).index
+        names = await self._index.call(lambda: list(index.describe_index_stats().namespaces))
+        return [name for name in names if name.startswith(prefix) and name not in ("", "__default__")]
+
     async def check(self) -> None:
         """Raises UpstreamError where the index cannot be reached or is not there."""
         await self._index.check()

@@ -80,6 +80,7 @@ MIGRATIONS = {
         primary key (lexicon, term, number) include (tf, len)
     );
     """,
+    3: "drop table vectors.term_stat",
 }
 """Applied once each, in order; one that has been released is never changed, the next one is added."""
 

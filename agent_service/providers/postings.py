@@ -1,19 +1,22 @@
 """The lexical index in PostgreSQL: one row for each term of each chunk, ranked by BM25 (Robertson and Zaragoza, "The
 Probabilistic Relevance Framework: BM25 and Beyond", 2009) when asked.
 
-What BM25 needs to know of a whole namespace (how many chunks, how many words, in how many chunks a term is) is counted
-in the transaction that changes it. The row of the namespace's lexicon is locked for the whole of it: changes of one
-namespace follow one another, those of different ones do not wait.
+What BM25 needs to know of a whole namespace, how many chunks and how many words, is counted in the transaction that
+changes it; in how many chunks a term is, is counted when it is asked for, by the index that is read anyway. The row of
+the namespace's lexicon is locked while chunks are deleted and counted, and not while new ones are written.
 """
 
-from collections import Counter
+import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+
 from agent_service.contract import Hit, StoredVector
 from agent_service.ports import Asked, LexicalChunk, Lexicon, Ranked
+from agent_service.providers.binary_copy import int4_array, integer_rows, rows
 from agent_service.providers.postgres import WHICH, Connection, Database, which
 
 NAME = "lexical index"
@@ -21,13 +24,14 @@ K1, B = 1.2, 0.75
 FEWEST_CHUNKS = 50
 """Of a smaller namespace no term is rare; for the confidence it counts as one of so many chunks."""
 DELETED_AT_ONCE = 1000
+_INT4, _INT2 = struct.Struct("!i"), struct.Struct("!h")
 
 _OPEN = """
     insert into vectors.lexicon as known (namespace, numbered) values (%(namespace)s, %(chunks)s)
     on conflict (namespace) do update set numbered = known.numbered + %(chunks)s
     returning id, numbered
 """
-_LOCK = "select id from vectors.lexicon where namespace = %s for update"
+_LOCK = "select id from vectors.lexicon where namespace = %s for no key update"
 _LEXICON = """
     select lexicon.id, stat.language, stat.n, stat.sum_len
     from vectors.lexicon join vectors.namespace_stat stat on stat.lexicon = lexicon.id
@@ -42,6 +46,11 @@ _LISTING = f"""
     where {_OF_NAMESPACE} and (%(after)s::uuid is null or chunk > %(after)s)
     order by chunk limit %(limit)s
 """  # noqa: S608
+_NAMESPACES = """
+    select namespace from vectors.lexicon
+    where starts_with(namespace, %s)
+        and exists (select from vectors.lexical_chunk chunk where chunk.lexicon = vectors.lexicon.id)
+"""
 _SOME = f"select chunk from vectors.lexical_chunk where lexicon = %(lexicon)s and {WHICH} limit %(limit)s"  # noqa: S608
 
 _BY_INDEX = "set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off"
@@ -52,17 +61,9 @@ _DELETE = """
         returning number, language, len, terms
     ), pair as materialized (
         select number, unnest(terms) as term from gone
-    ), less as materialized (
-        select term, count(*) as df from pair group by term
     ), posting as (
         delete from vectors.posting using pair
         where posting.lexicon = %(lexicon)s and posting.term = pair.term and posting.number = pair.number
-    ), forgotten as (
-        delete from vectors.term_stat stat using less
-        where stat.lexicon = %(lexicon)s and stat.term = less.term and stat.df = less.df
-    ), rarer as (
-        update vectors.term_stat stat set df = stat.df - less.df from less
-        where stat.lexicon = %(lexicon)s and stat.term = less.term and stat.df > less.df
     ), smaller as (
         update vectors.namespace_stat stat set n = stat.n - was.n, sum_len = stat.sum_len - was.sum_len
         from (select language, count(*) as n, sum(len) as sum_len from gone group by language) was
@@ -75,14 +76,8 @@ _COPY_CHUNKS = """
     copy vectors.lexical_chunk (lexicon, number, chunk, document, version, language, len, terms)
     from stdin (format binary)
 """
-_CHUNK_TYPES = ["int4", "int4", "uuid", "uuid", "uuid", "text", "int2", "int4[]"]
 _COPY_POSTINGS = "copy vectors.posting (lexicon, term, number, tf, len) from stdin (format binary)"
-_POSTING_TYPES = ["int4", "int4", "int4", "int2", "int2"]
-_COUNT_TERMS = """
-    insert into vectors.term_stat as stat (lexicon, term, df)
-    select %(lexicon)s, term, df from unnest(%(terms)s::int[], %(dfs)s::int[]) as more (term, df)
-    on conflict (lexicon, term) do update set df = stat.df + excluded.df
-"""
+_ANY = "select 1 from vectors.lexical_chunk where lexicon = %(lexicon)s and chunk = any(%(ids)s) limit 1"
 _COUNT_CHUNKS = """
     insert into vectors.namespace_stat as stat (lexicon, language, n, sum_len) values (%s, %s, %s, %s)
     on conflict (lexicon, language) do update set n = stat.n + excluded.n, sum_len = stat.sum_len + excluded.sum_len
@@ -93,9 +88,12 @@ SEARCH = """
         select part, term, weight * ln(1 + (greatest(%(n)s - df, 0) + 0.5) / (df + 0.5)) as weight,
             weight * ln(1 + (greatest(%(n)s, %(fewest)s) - least(df, %(n)s) + 0.5) / (df + 0.5)) as sure
         from (
-            select given.part, given.term, given.weight::float8, coalesce(stat.df, 0)::float8 as df
+            select given.part, given.term, given.weight::float8, (
+                select count(*) from vectors.posting
+                where posting.lexicon = %(lexicon)s and posting.term = given.term
+            )::float8 as df
             from unnest(%(parts)s::int[], %(terms)s::int[], %(weights)s::float8[]) as given (part, term, weight)
-            left join vectors.term_stat stat on stat.lexicon = %(lexicon)s and stat.term = given.term
+            offset 0
         ) known
     ), best as (
         select found.number, sum(asked.weight * found.full) as score, sum(asked.sure * found.full) as sure
@@ -132,13 +130,15 @@ class PostingIndex:
         chunks = list({chunk.id: chunk for chunk in chunks}.values())
         if not chunks:
             return
+        lexicon, first = await self._numbers(namespace, len(chunks))
+        known = {"lexicon": lexicon, "ids": [chunk.id for chunk in chunks]}
         async with self._changing() as connection:
-            cursor = await connection.execute(_OPEN, {"namespace": namespace, "chunks": len(chunks)})
-            row = await cursor.fetchone()
-            assert row is not None  # noqa: S101 - an upsert that always returns its row
-            lexicon, numbered = row
-            await connection.execute(_DELETE, {"lexicon": lexicon, "ids": [chunk.id for chunk in chunks]})
-            await _insert(connection, lexicon, list(enumerate(chunks, start=numbered - len(chunks))))
+            if await (await connection.execute(_ANY, known)).fetchone():
+                await connection.execute(_LOCK, (namespace,))
+                await connection.execute(_DELETE, known)
+            await _insert(connection, lexicon, first, chunks)
+            await connection.execute(_LOCK, (namespace,))
+            await _count(connection, lexicon, chunks)
 
     async def lexicon(self, namespace: str) -> Lexicon | None:
         """None where the namespace has no chunks."""
@@ -180,6 +180,11 @@ class PostingIndex:
             rows = await (await connection.execute(_LISTING, parameters, binary=True)).fetchall()
         return [StoredVector(chunk=chunk, document=document, version=version) for chunk, document, version in rows]
 
+    async def namespaces(self, prefix: str) -> list[str]:
+        async with self.database.connection() as connection:
+            rows = await (await connection.execute(_NAMESPACES, (prefix,))).fetchall()
+        return [name for (name,) in rows]
+
     async def check(self) -> None:
         async with self.database.connection() as connection:
             await connection.execute("select 1 from vectors.posting limit 1")
@@ -197,6 +202,14 @@ class PostingIndex:
             if rows:
                 await connection.execute(_DELETE, {"lexicon": row[0], "ids": [chunk for (chunk,) in rows]})
         return len(rows)
+
+    async def _numbers(self, namespace: str, count: int) -> tuple[int, int]:
+        """The namespace's lexicon, and the first of `count` numbers in it that nobody else gets."""
+        async with self.database.connection() as connection:
+            row = await (await connection.execute(_OPEN, {"namespace": namespace, "chunks": count})).fetchone()
+        assert row is not None  # noqa: S101 - an upsert that always returns its row
+        lexicon, numbered = row
+        return lexicon, numbered - count
 
     @asynccontextmanager
     async def _changing(self) -> AsyncIterator[Connection]:
@@ -222,33 +235,52 @@ def search_parameters(lexicon: Lexicon, asked: Sequence[Asked], limit: int) -> d
     }
 
 
-async def _insert(connection: Connection, lexicon: int, chunks: Sequence[tuple[int, LexicalChunk]]) -> None:
-    """Chunks of these numbers, none of which is there."""
+async def _insert(connection: Connection, lexicon: int, first: int, chunks: Sequence[LexicalChunk]) -> None:
+    """Chunks of which none is there, numbered from `first`."""
     async with connection.cursor() as cursor:
         async with cursor.copy(_COPY_CHUNKS) as copy:
-            copy.set_types(_CHUNK_TYPES)
-            for number, chunk in chunks:
-                text = chunk.indexed
-                ids = (chunk.id, chunk.document, chunk.version)
-                await copy.write_row((lexicon, number, *ids, text.language, text.length, list(text.counts)))
+            await copy.write(_chunk_rows(lexicon, first, chunks))
         async with cursor.copy(_COPY_POSTINGS) as copy:
-            copy.set_types(_POSTING_TYPES)
-            for term, number, count, length in _postings(chunks):
-                await copy.write_row((lexicon, term, number, count, length))
-    df = Counter(term for _, chunk in chunks for term in chunk.indexed.counts)
-    terms = sorted(df)
-    await connection.execute(_COUNT_TERMS, {"lexicon": lexicon, "terms": terms, "dfs": [df[term] for term in terms]})
+            await copy.write(_posting_rows(lexicon, first, chunks))
+
+
+async def _count(connection: Connection, lexicon: int, chunks: Sequence[LexicalChunk]) -> None:
     lengths: dict[str, list[int]] = {}
-    for _, chunk in chunks:
+    for chunk in chunks:
         lengths.setdefault(chunk.indexed.language, []).append(chunk.indexed.length)
     for language, those in lengths.items():
         await connection.execute(_COUNT_CHUNKS, (lexicon, language, len(those), sum(those)))
 
 
-def _postings(chunks: Sequence[tuple[int, LexicalChunk]]) -> list[tuple[int, int, int, int]]:
-    """(term, number, count, length) in the order of the index."""
-    return sorted(
-        (term, number, count, chunk.indexed.length)
-        for number, chunk in chunks
-        for term, count in chunk.indexed.counts.items()
+def _chunk_rows(lexicon: int, first: int, chunks: Sequence[LexicalChunk]) -> bytes:
+    return rows(
+        (
+            _INT4.pack(lexicon),
+            _INT4.pack(number),
+            chunk.id.bytes,
+            chunk.document.bytes,
+            chunk.version.bytes,
+            chunk.indexed.language.encode(),
+            _INT2.pack(chunk.indexed.length),
+            int4_array(np.fromiter(chunk.indexed.counts.keys(), np.int32)),
+        )
+        for number, chunk in enumerate(chunks, start=first)
+    )
+
+
+def _posting_rows(lexicon: int, first: int, chunks: Sequence[LexicalChunk]) -> bytes:
+    """In the order of the index."""
+    texts = [chunk.indexed for chunk in chunks]
+    sizes = [len(text.counts) for text in texts]
+    terms = np.fromiter((term for text in texts for term in text.counts), np.int32, sum(sizes))
+    counts = np.fromiter((count for text in texts for count in text.counts.values()), np.int16, sum(sizes))
+    numbers = np.repeat(np.arange(first, first + len(texts), dtype=np.int32), sizes)
+    lengths = np.repeat(np.array([text.length for text in texts], dtype=np.int16), sizes)
+    order = np.lexsort((numbers, terms))
+    return integer_rows(
+        ("int4", lexicon),
+        ("int4", terms[order]),
+        ("int4", numbers[order]),
+        ("int2", counts[order]),
+        ("int2", lengths[order]),
     )

@@ -21,9 +21,9 @@ def with_body_limit(application: Application) -> Application:
         if scope["type"] != "http":
             await application(scope, receive, send)
             return
-        limit = settings.UPLOAD_LIMIT_BYTES + FRAMING_BYTES
-        if _announced(scope) > limit:
-            await _refuse(send)
+        limit = _limit_of(scope)
+        if _announced(scope) > limit + FRAMING_BYTES:
+            await _refuse(send, limit)
             return
         received = 0
 
@@ -32,13 +32,20 @@ def with_body_limit(application: Application) -> Application:
             message = await receive()
             received += len(message.get("body", b""))
             # To Django it looks as if the client had left: it throws away what it has and answers nothing.
-            return {"type": "http.disconnect"} if received > limit else message
+            return {"type": "http.disconnect"} if received > limit + FRAMING_BYTES else message
 
         await application(scope, counted, send)
-        if received > limit:
-            await _refuse(send)
+        if received > limit + FRAMING_BYTES:
+            await _refuse(send, limit)
 
     return limited
+
+
+def _limit_of(scope: Any) -> int:
+    """Files are kept on disk while they come in, and one request may carry many; everything else is kept in memory."""
+    multipart = dict(scope["headers"]).get(b"content-type", b"").startswith(b"multipart/")
+    limit: int = settings.UPLOAD_REQUEST_LIMIT_BYTES if multipart else settings.UPLOAD_LIMIT_BYTES
+    return limit
 
 
 def _announced(scope: Any) -> int:
@@ -46,11 +53,11 @@ def _announced(scope: Any) -> int:
     return int(length) if length.isdigit() and len(length) < 20 else 0
 
 
-async def _refuse(send: Any) -> None:
+async def _refuse(send: Any, limit: int) -> None:
     body = {
         "code": "too_large",
         "message": "The request is larger than this server takes.",
-        "details": {"limit_bytes": settings.UPLOAD_LIMIT_BYTES},
+        "details": {"limit_bytes": limit},
         "request_id": str(uuid7()),
     }
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]

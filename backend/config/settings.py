@@ -1,6 +1,7 @@
 """The backend's settings, read from the environment once, in the order of .env.example; nothing else reads it."""
 
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ REQUIRE_VERIFIED_EMAIL: bool = env.bool("REQUIRE_VERIFIED_EMAIL", default=False)
 LOGIN_LIMIT_PER_ACCOUNT_MINUTE: int = env.int("LOGIN_LIMIT_PER_ACCOUNT_MINUTE", default=5)
 LOGIN_LIMIT_PER_ADDRESS_MINUTE: int = env.int("LOGIN_LIMIT_PER_ADDRESS_MINUTE", default=30)
 REGISTER_LIMIT_PER_ADDRESS_HOUR: int = env.int("REGISTER_LIMIT_PER_ADDRESS_HOUR", default=5)
+API_KEYS_LIMIT: int = env.int("API_KEYS_LIMIT", default=20)
 RESET_LIMIT_PER_ACCOUNT_HOUR: int = env.int("RESET_LIMIT_PER_ACCOUNT_HOUR", default=3)
 
 # --- E-mail
@@ -82,23 +84,89 @@ DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="chatsphere@loca
 SIGNUP_GRANT: int = env.int("SIGNUP_GRANT", default=50)
 TOPUP_LIMIT: int = env.int("TOPUP_LIMIT", default=1_000_000)
 PRICE_CACHE_SECONDS: float = env.float("PRICE_CACHE_SECONDS", default=5.0)
+LOW_BALANCE: int = env.int("LOW_BALANCE", default=10)
+
+# --- Webhooks
+WEBHOOK_ENDPOINTS_LIMIT: int = env.int("WEBHOOK_ENDPOINTS_LIMIT", default=10)
+WEBHOOK_ACTIONS_PER_MINUTE: int = env.int("WEBHOOK_ACTIONS_PER_MINUTE", default=30)
+WEBHOOK_SECONDS: float = env.float("WEBHOOK_SECONDS", default=10.0)
+WEBHOOK_CONCURRENCY: int = env.int("WEBHOOK_CONCURRENCY", default=8)
+WEBHOOK_RETRY_SECONDS: list[int] = env.list(
+    "WEBHOOK_RETRY_SECONDS", cast=int, default=[10, 60, 300, 1800, 10800, 64800]
+)
+WEBHOOK_FAILING_DAYS: int = env.int("WEBHOOK_FAILING_DAYS", default=3)
+WEBHOOK_KEEP_DAYS: int = env.int("WEBHOOK_KEEP_DAYS", default=30)
 
 # --- Documents
 STORAGE_DIR = Path(env.str("STORAGE_DIR", default=str(DATA_DIR / "files")))
+S3_BUCKET: str = env.str("S3_BUCKET", default="")
+S3_ENDPOINT: str = env.str("S3_ENDPOINT", default="")
+S3_REGION: str = env.str("S3_REGION", default="")
+S3_PREFIX: str = env.str("S3_PREFIX", default="")
+S3_ACCESS_KEY: str = env.str("S3_ACCESS_KEY", default="")
+S3_SECRET_KEY: str = env.str("S3_SECRET_KEY", default="")
 UPLOAD_LIMIT_BYTES: int = env.int("UPLOAD_LIMIT_BYTES", default=20 * 1024 * 1024)
+UPLOAD_REQUEST_LIMIT_BYTES: int = env.int("UPLOAD_REQUEST_LIMIT_BYTES", default=100 * 1024 * 1024)
+UPLOAD_LIMIT_FILES: int = env.int("UPLOAD_LIMIT_FILES", default=100)
 UPLOAD_LIMIT_PER_HOUR: int = env.int("UPLOAD_LIMIT_PER_HOUR", default=600)
 PAGES_LIMIT: int = env.int("PAGES_LIMIT", default=2_000)
 TEXT_LIMIT_CHARS: int = env.int("TEXT_LIMIT_CHARS", default=10_000_000)
 PARSER_SECONDS: int = env.int("PARSER_SECONDS", default=60)
 PARSER_MEMORY_BYTES: int = env.int("PARSER_MEMORY_BYTES", default=1024 * 1024 * 1024)
 PARSER_TRIES: int = env.int("PARSER_TRIES", default=2)
+OCR_LANGUAGES: str = env.str("OCR_LANGUAGES", default="")
 INGEST_TRIES: int = env.int("INGEST_TRIES", default=5)
 INGEST_LEASE: timedelta = timedelta(seconds=env.float("INGEST_LEASE_SECONDS", default=30))
 INGEST_HEARTBEAT: timedelta = timedelta(seconds=env.float("INGEST_HEARTBEAT_SECONDS", default=5))
 INGEST_RETRY_DELAY: timedelta = timedelta(seconds=env.float("INGEST_RETRY_DELAY_SECONDS", default=5))
 SWEEP_SECONDS: int = env.int("SWEEP_SECONDS", default=10)
 EMBED_BATCH: int = env.int("EMBED_BATCH", default=100)
-WORKER_CONCURRENCY: int = env.int("WORKER_CONCURRENCY", default=2)
+WORKER_CONCURRENCY: int = env.int("WORKER_CONCURRENCY", default=3)
+SYNC_CONCURRENCY: int = env.int("SYNC_CONCURRENCY", default=2)
+
+# --- Sources
+SOURCES_LIMIT: int = env.int("SOURCES_LIMIT", default=50)
+SOURCE_ITEMS_LIMIT: int = env.int("SOURCE_ITEMS_LIMIT", default=2_000)
+SOURCE_MINUTES_MIN: int = env.int("SOURCE_MINUTES_MIN", default=15)
+SOURCE_TURN_SECONDS: float = env.float("SOURCE_TURN_SECONDS", default=20.0)
+SOURCE_LIMIT_PER_HOUR: int = env.int("SOURCE_LIMIT_PER_HOUR", default=60)
+WEB_PAGES_LIMIT: int = env.int("WEB_PAGES_LIMIT", default=500)
+WEB_DELAY_SECONDS: float = env.float("WEB_DELAY_SECONDS", default=1.0)
+
+# --- Fetching
+FETCH_ALLOWED_NETWORKS: list[str] = env.list("FETCH_ALLOWED_NETWORKS", default=[])
+FETCH_PORTS: list[int] = [int(port) for port in env.list("FETCH_PORTS", default=[80, 443, 8080, 8443])]
+FETCH_LIMIT_BYTES: int = env.int("FETCH_LIMIT_BYTES", default=10 * 1024 * 1024)
+FETCH_REDIRECTS: int = env.int("FETCH_REDIRECTS", default=3)
+FETCH_CONNECT_SECONDS: float = env.float("FETCH_CONNECT_SECONDS", default=5.0)
+FETCH_FIRST_BYTE_SECONDS: float = env.float("FETCH_FIRST_BYTE_SECONDS", default=10.0)
+FETCH_IDLE_SECONDS: float = env.float("FETCH_IDLE_SECONDS", default=5.0)
+FETCH_TOTAL_SECONDS: float = env.float("FETCH_TOTAL_SECONDS", default=20.0)
+
+# --- Telegram
+TELEGRAM_API_ID: int = env.int("TELEGRAM_API_ID", default=0)
+TELEGRAM_API_HASH: str = env.str("TELEGRAM_API_HASH", default="")
+TELEGRAM_DEVICE_MODEL: str = env.str("TELEGRAM_DEVICE_MODEL", default="ChatSphere")
+TELEGRAM_SYSTEM_VERSION: str = env.str("TELEGRAM_SYSTEM_VERSION", default="Linux")
+TELEGRAM_APP_VERSION: str = env.str("TELEGRAM_APP_VERSION", default="1.0")
+TELEGRAM_LANG_CODE: str = env.str("TELEGRAM_LANG_CODE", default="en")
+TELEGRAM_SYSTEM_LANG_CODE: str = env.str("TELEGRAM_SYSTEM_LANG_CODE", default="en")
+TELEGRAM_POSTS_PER_RUN: int = env.int("TELEGRAM_POSTS_PER_RUN", default=5_000)
+TELEGRAM_RECHECK_POSTS: int = env.int("TELEGRAM_RECHECK_POSTS", default=200)
+TELEGRAM_PAGE_PAUSE_SECONDS: float = env.float("TELEGRAM_PAGE_PAUSE_SECONDS", default=1.0)
+TELEGRAM_REQUEST_SECONDS: float = env.float("TELEGRAM_REQUEST_SECONDS", default=30.0)
+TELEGRAM_FLOOD_SLEEP_SECONDS: int = env.int("TELEGRAM_FLOOD_SLEEP_SECONDS", default=3)
+TELEGRAM_PREVIEW_URL: str = env.str("TELEGRAM_PREVIEW_URL", default="https://t.me")
+TELEGRAM_DC_ID: int = env.int("TELEGRAM_DC_ID", default=2)
+TELEGRAM_DC_HOST: str = env.str("TELEGRAM_DC_HOST", default="")
+TELEGRAM_DC_PORT: int = env.int("TELEGRAM_DC_PORT", default=443)
+TELEGRAM_RSA_PUBLIC_KEY: str = env.str("TELEGRAM_RSA_PUBLIC_KEY", default="", multiline=True)
+# A key of somebody else's is trusted by the whole process: only a data centre on this machine may have one.
+if TELEGRAM_DC_HOST and not ip_address(TELEGRAM_DC_HOST).is_loopback:
+    raise ImproperlyConfigured("TELEGRAM_DC_HOST is for tests: it must be a loopback address, such as 127.0.0.1")
+
+# --- Questions and answers
+QUESTIONS_LIMIT: int = env.int("QUESTIONS_LIMIT", default=500)
 
 # --- Conversations
 CHAT_LIMIT_PER_MINUTE: int = env.int("CHAT_LIMIT_PER_MINUTE", default=20)
@@ -142,10 +210,14 @@ INSTALLED_APPS = [
     "procrastinate.contrib.django",
     "backend.core",
     "backend.users",
+    "backend.webhooks",
     "backend.credits",
     "backend.bots",
     "backend.documents",
+    "backend.sources",
+    "backend.curated",
     "backend.conversations",
+    "backend.telegram",
 ]
 MIDDLEWARE = [
     "backend.core.request_id.request_id_middleware",
@@ -196,11 +268,23 @@ STATICFILES_DIRS = [ROOT / "backend" / "config" / "static"]
 STATIC_ROOT = DATA_DIR / "static" if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
 WHITENOISE_AUTOREFRESH = False
-STORAGES = {
-    "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": STORAGE_DIR, "base_url": None},
+_FOLDER = {
+    "BACKEND": "django.core.files.storage.FileSystemStorage",
+    "OPTIONS": {"location": STORAGE_DIR, "base_url": None},
+}
+_BUCKET = {
+    "BACKEND": "backend.documents.object_storage.ObjectStorage",
+    "OPTIONS": {
+        "bucket_name": S3_BUCKET,
+        "endpoint_url": S3_ENDPOINT or None,
+        "region_name": S3_REGION or None,
+        "location": S3_PREFIX,
+        "access_key": S3_ACCESS_KEY or None,
+        "secret_key": S3_SECRET_KEY or None,
     },
+}
+STORAGES: dict[str, Any] = {
+    "default": _BUCKET if S3_BUCKET else _FOLDER,
     "staticfiles": {
         "BACKEND": (
             "whitenoise.storage.CompressedManifestStaticFilesStorage"
@@ -209,10 +293,20 @@ STORAGES = {
         )
     },
 }
+DATA_UPLOAD_MAX_NUMBER_FILES = UPLOAD_LIMIT_FILES
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["backend.core.uploads.DiskUploadHandler"]
 CORS_URLS_REGEX = r"^/api/"
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "last-event-id", "x-request-id"]
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "api-key",
+    "idempotency-key",
+    "last-event-id",
+    "x-api-key",
+    "x-request-id",
+]
 CORS_EXPOSE_HEADERS = ["idempotency-replayed", "location", "retry-after", "x-request-id"]
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -225,7 +319,7 @@ X_FRAME_OPTIONS = "DENY"
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "backend.users.authentication.AccessTokenAuthentication",
+        "backend.users.authentication.CredentialAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -263,8 +357,11 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django.request": {"level": "ERROR"},  # a 4xx is the client's affair
+        "boto3": {"level": "WARNING"},
+        "botocore": {"level": "WARNING"},  # at DEBUG it writes signed headers
         "httpx": {"level": "WARNING"},
         "procrastinate": {"level": "WARNING"},
+        "telethon": {"level": "WARNING"},  # below that it tells what it sends
         "uvicorn.access": {"level": "WARNING"},
     },
 }

@@ -21,9 +21,12 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerView.as_view(), name="docs"),
     path("api/v1/", pages.Index.as_view(), name="index"),
     path("api/v1/", include("backend.users.urls")),
+    path("api/v1/", include("backend.webhooks.urls")),
     path("api/v1/", include("backend.credits.urls")),
     path("api/v1/", include("backend.bots.urls")),
     path("api/v1/", include("backend.documents.urls")),
+    path("api/v1/", include("backend.sources.urls")),
+    path("api/v1/", include("backend.curated.urls")),
     path("api/v1/", include("backend.conversations.urls")),
 ]
 

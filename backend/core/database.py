@@ -1,6 +1,7 @@
-"""Work in the database from asynchronous code."""
+"""Work in the database from asynchronous code, and its clock."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -20,3 +21,11 @@ async def in_database(work: Callable[..., Result], **arguments: Any) -> Result:
                 connection.close()
 
     return await sync_to_async(worked, thread_sensitive=False)()
+
+
+def database_now() -> datetime:
+    """The database's clock, which leases and times of rows are set by."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now

@@ -17,6 +17,14 @@ from backend.core.models import IdempotencyRecord
 HEADER = "Idempotency-Key"
 
 
+class ShownOnce(Response):
+    """Its body holds a secret that is stored nowhere in the clear: a repetition is answered with `kept` instead."""
+
+    def __init__(self, data: Any, *, kept: Any, status: int) -> None:
+        super().__init__(data, status=status)
+        self.kept = kept
+
+
 def key_of(request: Request) -> str | None:
     """The request's key, or None where the client sent none; raises IdempotencyKeyInvalid."""
     key = request.headers.get(HEADER)
@@ -30,11 +38,12 @@ def key_of(request: Request) -> str | None:
 def fingerprint_of(request: Request) -> str:
     """sha256 (hex) of method, path and what was sent; of an uploaded file its name and content."""
     digest = hashlib.sha256(f"{request.method}\n{request.path}\n".encode())
-    for name, file in sorted(request.FILES.items()):
-        digest.update(f"{name}\n{file.name}\n".encode())
-        for block in file.chunks():
-            digest.update(block)
-        file.seek(0)
+    for name, files in sorted(request.FILES.lists()):
+        for file in files:
+            digest.update(f"{name}\n{file.name}\n{file.size}\n".encode())
+            for block in file.chunks():
+                digest.update(block)
+            file.seek(0)
     data: Any = request.data
     if hasattr(data, "keys"):
         data = sorted((name, repr(data[name])) for name in data if name not in request.FILES)
@@ -62,8 +71,9 @@ def idempotent(handler: Callable[..., Response]) -> Callable[..., Response]:
             if record is not None:
                 return _replay(record, fingerprint)
             response = handler(view, request, *args, **kwargs)
+            body = response.kept if isinstance(response, ShownOnce) else response.data
             IdempotencyRecord.objects.create(
-                user=user, key=key, fingerprint=fingerprint, status=response.status_code, body=_plain(response.data)
+                user=user, key=key, fingerprint=fingerprint, status=response.status_code, body=_plain(body)
             )
         return response
 

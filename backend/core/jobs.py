@@ -1,5 +1,6 @@
 """Background jobs: enqueued by name in the caller's own transaction, so a job exists exactly when its row does."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,8 @@ from procrastinate import exceptions
 from procrastinate.contrib.django import app
 
 _MINUTE = 60
+
+draining = threading.Event()  # set when this process was asked to stop: begin nothing more
 
 
 def every(seconds: int) -> str:

@@ -4,23 +4,17 @@ import json
 import os
 import selectors
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from django.conf import settings
 
-_ROOT = str(settings.ROOT)
-_PROGRAM = f"""
-import sys
-sys.path.insert(0, {_ROOT!r})
-from backend.documents.parser.child import main
-main(sys.argv[1])
-"""
+from backend.documents.forking import ServerGone, start_parser
+from backend.documents.formats import FORMATS
+from backend.documents.parser import ocr
+
 _POLL_SECONDS = 0.2
 _BLOCK_BYTES = 256 * 1024
 _PAGE_OVERHEAD_BYTES = 200
@@ -66,47 +60,46 @@ def extract(
 ) -> Extraction:
     """The cleaned text of every page, and what could not be read. `tick(done, total)` is called several times a second;
     what it raises ends the process and rises. Raises ExtractionFailed."""
+    request = _request(format_name, link)
+    try:
+        return _extracted(file, request, tick)
+    except ServerGone:
+        pass  # it was not the file's parser that died
+    try:
+        return _extracted(file, request, tick)
+    except ServerGone as exc:
+        raise ExtractionFailed("parser_crashed", crashed=True) from exc
+
+
+def _request(format_name: str, link: str) -> dict[str, Any]:
+    kind = FORMATS.get(format_name)
+    return {
+        "format": format_name,
+        "link": link,
+        "ocr": ocr.command(settings.OCR_LANGUAGES),
+        "memory": settings.PARSER_MEMORY_BYTES,
+        "seconds": settings.PARSER_SECONDS,
+        "pages": (kind and kind.max_pages) or settings.PAGES_LIMIT,
+        "chars": settings.TEXT_LIMIT_CHARS,
+    }
+
+
+def _extracted(file: IO[bytes], request: dict[str, Any], tick: Callable[[int, int | None], None]) -> Extraction:
     collected = Extraction()
-    with _child(file, format_name, link) as process:
-        for line in _lines(process, lambda: tick(len(collected.pages), collected.total)):
+    with start_parser(request, file) as parser:
+        for line in _lines(parser.output, request["pages"], lambda: tick(len(collected.pages), collected.total)):
             _take(line, collected)
             if collected.done:
                 return collected
-        code = process.wait()
+        code = parser.code()
     raise _died(code)
 
 
-@contextmanager
-def _child(file: IO[bytes], format_name: str, link: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The parser's process, and nothing left of its group afterwards."""
-    request = {
-        "format": format_name,
-        "link": link,
-        "memory": settings.PARSER_MEMORY_BYTES,
-        "seconds": settings.PARSER_SECONDS,
-        "pages": settings.PAGES_LIMIT,
-        "chars": settings.TEXT_LIMIT_CHARS,
-        "parent": os.getpid(),
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-c", _PROGRAM, json.dumps(request)],
-        stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, cwd="/", start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def _lines(process: subprocess.Popen[bytes], tick: Callable[[], None]) -> Iterator[bytes]:
+def _lines(output: int, pages: int, tick: Callable[[], None]) -> Iterator[bytes]:
     deadline = time.monotonic() + settings.PARSER_SECONDS
-    allowance = settings.TEXT_LIMIT_CHARS * _UTF8_BYTES + settings.PAGES_LIMIT * _PAGE_OVERHEAD_BYTES
+    allowance = settings.TEXT_LIMIT_CHARS * _UTF8_BYTES + pages * _PAGE_OVERHEAD_BYTES
     pending: list[bytes] = []
-    for block in _blocks(process, deadline, tick):
+    for block in _blocks(output, deadline, tick):
         allowance -= len(block)
         if allowance < 0:
             raise ExtractionFailed("text_too_long")
@@ -117,12 +110,10 @@ def _lines(process: subprocess.Popen[bytes], tick: Callable[[], None]) -> Iterat
         pending.append(rest)
 
 
-def _blocks(process: subprocess.Popen[bytes], deadline: float, tick: Callable[[], None]) -> Iterator[bytes]:
-    assert process.stdout is not None  # noqa: S101 - it was asked for
-    descriptor = process.stdout.fileno()
+def _blocks(output: int, deadline: float, tick: Callable[[], None]) -> Iterator[bytes]:
     ticked = 0.0
     with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
+        selector.register(output, selectors.EVENT_READ)
         while True:
             readable = selector.select(_POLL_SECONDS)
             now = time.monotonic()
@@ -132,7 +123,7 @@ def _blocks(process: subprocess.Popen[bytes], deadline: float, tick: Callable[[]
             if now > deadline:
                 raise ExtractionFailed("parser_timeout")
             if readable:
-                block = os.read(descriptor, _BLOCK_BYTES)
+                block = os.read(output, _BLOCK_BYTES)
                 if not block:
                     return
                 yield block

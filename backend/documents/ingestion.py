@@ -1,253 +1,238 @@
 """From a file to a version that serves. A worker may die at any line: what it had finished stays, the next goes on."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import timedelta
+from itertools import groupby
+from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.core.files.storage import default_storage
-from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F, Max
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Case, Count, F, Q, When
 
-from backend.agent_client import AgentError, AgentGarbage
-from backend.bots.models import Bot
+from backend.agent_client import AgentError
+from backend.bots.indexes import IndexChanged
+from backend.bots.models import Bot, Index
 from backend.bots.services import settle_embedding
-from backend.core import jobs
-from backend.core.text import NORMALISER_VERSION
-from backend.documents import claims, vectors
-from backend.documents.chunking import CHUNKER_VERSION, Span, chunk_spans, visible
-from backend.documents.claims import Claim, Draining, Heartbeat, LostClaim
-from backend.documents.extraction import ExtractedPage, ExtractionFailed, extract
-from backend.documents.failures import AGENT_HINT, FAILURES, INTERNAL, Failure
-from backend.documents.models import Chunk, Document, DocumentVersion, Stage, State, VersionState, chunk_id
+from backend.core.errors import ChatSphereError
+from backend.documents import claims, reading, serving, setbacks, vectors
+from backend.documents.batches import Batch
+from backend.documents.claims import Claim, Draining, LostClaim, draining
+from backend.documents.errors import StorageUnavailable
+from backend.documents.extraction import ExtractionFailed
+from backend.documents.failures import AGENT_HINT, INTERNAL, Failure
+from backend.documents.heartbeat import Heartbeat
+from backend.documents.models import Chunk, Document, DocumentVersion, Stage, VersionState
+from backend.documents.slots import Slot
 
 logger = logging.getLogger(__name__)
 
-_PAGES = "COPY documents_page (version_id, number, label, text, link, author, dated) FROM STDIN"
-_CHUNKS = """
-    COPY documents_chunk (
-        id, version_id, document_id, bot_id, "position", page, start, "end", text, heading, embedded, enabled
-    ) FROM STDIN
-"""
-
-MAX_RETRY_DELAY = timedelta(minutes=10)
-RETIRE = "documents.retire_versions"
+Versions = dict[UUID, DocumentVersion]
 
 
-def ingest(document_id: UUID) -> None:
-    """Take the document up if it is to be had, and bring it to an end or to its next try."""
-    claim = claims.take(document_id)
-    if claim is None:
-        return
+def ingest() -> None:
+    """Take up what is due, in fair turns, until nothing is. What comes back to the queue has a reminder of its own."""
+    tried: set[UUID] = set()
+    with Slot() as slot:
+        while taken := slot.take(without=tried):
+            tried.update(claim.document_id for claim in taken)
+            batch = Batch(taken)
+            _attempt(batch)
+            for claim in batch.lost:
+                claims.withdraw(claim)
+            if draining.is_set():
+                return
+
+
+def _attempt(batch: Batch) -> None:
     try:
-        _attempt(claim)
+        with Heartbeat(*batch.held) as heartbeat:
+            _build(batch, heartbeat)
+    except (Draining, IndexChanged):
+        _each(batch, claims.release)
     except LostClaim:
-        claims.withdraw(claim)
-
-
-def _attempt(claim: Claim) -> None:
-    try:
-        with Heartbeat(claim) as heartbeat:
-            _build(claim, heartbeat)
-    except Draining:
-        claims.release(claim)
+        batch.keep([])
     except ExtractionFailed as exc:
-        _extraction_failed(claim, exc)
-    except AgentError as exc:
-        failure = Failure(exc.code, exc.message, AGENT_HINT)
-        _failed_for_now(claim, failure, final=not exc.retryable, at_least=timedelta(seconds=exc.retry_after or 0))
-    except (LostClaim, OperationalError, InterfaceError):
+        failure = exc
+        _together_or_apart(batch, lambda claim: setbacks.unreadable(claim, failure))
+    except (AgentError, StorageUnavailable) as exc:
+        _passing(batch, exc)
+    except (OperationalError, InterfaceError):
         raise  # without the database nothing can be written down: the lease runs out, and somebody takes it up
     except Exception:  # the worker loop: whatever it was, the row must say so and come to an end
-        logger.exception("document %s: unforeseen error", claim.document_id)
-        _failed_for_now(claim, INTERNAL)
+        logger.exception("documents %s: unforeseen error", batch.documents)
+        _together_or_apart(batch, lambda claim: setbacks.failed_for_now(claim, INTERNAL))
 
 
-def _build(claim: Claim, heartbeat: Heartbeat) -> None:
-    document = Document.objects.select_related("bot__version").get(pk=claim.document_id)
-    embedding = settle_embedding(bot=document.bot)
-    version = _unfinished(claim, document, embedding) or _read(claim, heartbeat, document, embedding)
-    _embed(claim, heartbeat, document.bot, version)
-    _serve(claim, version)
+def _passing(batch: Batch, exc: ChatSphereError) -> None:
+    """A refusal for good concerns one of the documents, and not all that were sent with it."""
+    retryable = getattr(exc, "retryable", True)
+    failure = Failure(exc.code, exc.message, AGENT_HINT)
+    delay = timedelta(seconds=exc.retry_after or 0)
+
+    def treat(claim: Claim) -> None:
+        setbacks.failed_for_now(claim, failure, final=not retryable, at_least=delay)
+
+    if retryable:
+        _each(batch, treat)
+    else:
+        _together_or_apart(batch, treat)
 
 
-def _identity(document: Document, embedding: str) -> dict[str, str | int]:
-    """What a version is made of and by."""
-    configuration = document.bot.configuration
-    return {
-        "sha256": document.sha256,
-        "embedding": embedding,
-        "chunk_chars": configuration.chunk_chars,
-        "chunk_overlap": configuration.chunk_overlap,
-        "chunker_version": CHUNKER_VERSION,
-        "normaliser_version": NORMALISER_VERSION,
-    }
-
-
-def _unfinished(claim: Claim, document: Document, embedding: str) -> DocumentVersion | None:
-    """The version that an earlier attempt began, if it is still the one wanted; another one is given up."""
-    building = DocumentVersion.objects.filter(document=document, state=VersionState.BUILDING)
-    found = building.filter(**_identity(document, embedding)).first()
-    if found is None:
-        with transaction.atomic():
-            claims.write(claim)
-            if building.update(state=VersionState.RETIRED):
-                jobs.enqueue(RETIRE, document_id=str(document.pk))
-    return found
-
-
-def _read(claim: Claim, heartbeat: Heartbeat, document: Document, embedding: str) -> DocumentVersion:
-    pages = _extract(claim, heartbeat, document)
-    claims.write(claim, stage=Stage.CHUNKING, pages_done=len(pages), pages_total=len(pages))
-    identity = _identity(document, embedding)
-    spans: list[list[Span]] = []
-    for page in pages:
-        heartbeat.check()
-        spans.append(
-            chunk_spans(page.text, chunk_chars=int(identity["chunk_chars"]), overlap=int(identity["chunk_overlap"]))
-        )
-    count = sum(map(len, spans))
-    if not count:
-        raise ExtractionFailed("no_text")
-    with transaction.atomic():
-        claims.write(claim, stage=Stage.EMBEDDING, chunks_done=0, chunks_total=count)
-        version = DocumentVersion.objects.create(
-            document=document,
-            number=_next_number(document),
-            page_count=len(pages),
-            char_count=sum(len(page.text) for page in pages),
-            chunk_count=count,
-            **identity,
-        )
-        _copy_pages(version, pages)
-        _copy_chunks(document, version, pages, spans)
-    return version
-
-
-def _next_number(document: Document) -> int:
-    newest: int | None = document.versions.aggregate(newest=Max("number"))["newest"]
-    return (newest or 0) + 1
-
-
-def _extract(claim: Claim, heartbeat: Heartbeat, document: Document) -> list[ExtractedPage]:
-    claims.write(claim, stage=Stage.EXTRACTING, pages_done=0, pages_total=None, chunks_done=0, chunks_total=None)
-    told: tuple[int, int | None] = (0, None)
-
-    def tick(done: int, total: int | None) -> None:
-        nonlocal told
-        heartbeat.check()
-        if (done, total) != told:
-            told = (done, total)
-            claims.write(claim, pages_done=done, pages_total=total)
-
-    try:
-        with default_storage.open(document.file, "rb") as file:
-            pages = extract(file, format_name=document.format, link=document.link, tick=tick).pages
-    except FileNotFoundError as exc:
-        raise ExtractionFailed("original_missing") from exc
-    if not any(visible(page.text) for page in pages):
-        raise ExtractionFailed("no_text")
-    return pages
-
-
-def _copy_pages(version: DocumentVersion, pages: Sequence[ExtractedPage]) -> None:
-    with connection.cursor() as cursor, cursor.copy(_PAGES) as copy:
-        for number, page in enumerate(pages, 1):
-            place = (page.link, page.author, page.dated or None)
-            copy.write_row((version.pk, number, page.label, page.text, *place))
-
-
-def _copy_chunks(
-    document: Document, version: DocumentVersion, pages: Sequence[ExtractedPage], spans: Sequence[Sequence[Span]]
-) -> None:
-    position = 0
-    with connection.cursor() as cursor, cursor.copy(_CHUNKS) as copy:
-        for number, (page, in_page) in enumerate(zip(pages, spans, strict=True), 1):
-            for start, end in ((span.start, span.end) for span in in_page):
-                owner = (chunk_id(version.pk, position), version.pk, document.pk, document.bot_id)
-                copy.write_row((*owner, position, number, start, end, page.text[start:end], "", False, True))
-                position += 1
-
-
-def _embed(claim: Claim, heartbeat: Heartbeat, bot: Bot, version: DocumentVersion) -> None:
-    chunks = Chunk.objects.filter(version=version)
-    missing = list(chunks.filter(embedded=False).order_by("position").values_list("pk", flat=True))
-    claims.write(
-        claim,
-        stage=Stage.EMBEDDING,
-        pages_done=version.page_count,
-        pages_total=version.page_count,
-        chunks_done=version.chunk_count - len(missing),
-        chunks_total=version.chunk_count,
-    )
-
-    def stored(ids: vectors.Ids) -> None:
-        with transaction.atomic():
-            claims.write(claim, chunks_done=F("chunks_done") + len(ids), failures=0)
-            chunks.filter(pk__in=ids).update(embedded=True)
-        heartbeat.check()
-
-    vectors.embed(bot=bot, version=version, ids=missing, stored=stored)
-
-
-def _serve(claim: Claim, version: DocumentVersion) -> None:
-    """Switch over, in one step, to a version that is whole."""
-    with transaction.atomic():
-        claims.write(
-            claim,
-            state=State.READY,
-            stage=Stage.NONE,
-            version=version,
-            lease_until=None,
-            failures=0,
-            parser_crashes=0,
-            error_code="",
-            error_message="",
-            error_hint="",
-        )
-        if Chunk.objects.filter(version=version, embedded=True).count() != version.chunk_count:
-            raise AgentGarbage("Not every chunk of the document has a vector.")
-        versions = DocumentVersion.objects.filter(document=claim.document_id)
-        if versions.filter(state=VersionState.READY).update(state=VersionState.RETIRED):
-            jobs.enqueue(RETIRE, document_id=str(claim.document_id))
-        versions.filter(pk=version.pk).update(state=VersionState.READY)
-        document = Document.objects.select_related("bot__version").get(pk=claim.document_id)
-        if any(getattr(version, name) != value for name, value in _identity(document, version.embedding).items()):
-            claims.queue(Document.objects.filter(pk=claim.document_id), claim.document_id)
-
-
-def _extraction_failed(claim: Claim, exc: ExtractionFailed) -> None:
-    if exc.crashed:
-        claims.write(claim, parser_crashes=F("parser_crashes") + 1)
-        crashes = Document.objects.values_list("parser_crashes", flat=True).get(pk=claim.document_id)
-        if crashes < settings.PARSER_TRIES:
-            claims.release(claim)
-            return
-    _fail(claim, FAILURES[exc.code])
-
-
-def _failed_for_now(claim: Claim, failure: Failure, *, final: bool = False, at_least: timedelta = timedelta(0)) -> None:
-    """Try again later, later each time, INGEST_TRIES times in all; then it has failed."""
-    failures = 1 + Document.objects.values_list("failures", flat=True).get(pk=claim.document_id)
-    if final or failures >= settings.INGEST_TRIES:
-        _fail(claim, failure)
+def _together_or_apart(batch: Batch, treat: Callable[[Claim], None]) -> None:
+    """Which of several documents it was shows when each goes its way alone."""
+    if len(batch.held) == 1:
+        _each(batch, treat)
         return
-    delay = min(MAX_RETRY_DELAY, max(at_least, settings.INGEST_RETRY_DELAY * 2 ** (failures - 1)))
-    claims.postpone(claim, delay=delay, failures=failures, **_told(failure))
+    for claim in batch.held:
+        alone = Batch([claim])
+        _attempt(alone)
+        batch.lost += alone.lost
+    batch.held = []
 
 
-def _fail(claim: Claim, failure: Failure) -> None:
-    claims.write(claim, state=State.FAILED, stage=Stage.NONE, lease_until=None, **_told(failure))
+def _each(batch: Batch, treat: Callable[[Claim], None]) -> None:
+    for claim in batch.held:
+        try:
+            treat(claim)
+        except LostClaim:
+            batch.lost.append(claim)
+    batch.held = []
 
 
-def _told(failure: Failure) -> dict[str, str]:
-    return {"error_code": failure.code[:60], "error_message": failure.message[:500], "error_hint": failure.hint}
+def _build(batch: Batch, heartbeat: Heartbeat) -> None:
+    rows = Document.objects.select_related("bot__version").filter(pk__in=batch.documents)
+    documents = {document.pk: document for document in rows}
+    batch.keep([claim for claim in batch.held if claim.document_id in documents])
+    if not batch.held:
+        return
+    index = _index_of(list(documents.values()))
+    versions = _unfinished(batch, documents, index)
+    resumed = set(versions)
+    versions |= _read(batch, heartbeat, documents, index, resumed)
+    if batch.held:
+        _tell_resumed(batch, versions, resumed)
+        _embed(batch, heartbeat, versions, index)
+        serving.serve(batch, versions, index)
 
 
-def retire_versions(document_id: UUID) -> None:
-    """Erase the vectors of versions that no longer serve, then their chunks. Their pages stay, for old citations."""
-    retired = DocumentVersion.objects.filter(document=document_id, state=VersionState.RETIRED, chunks__isnull=False)
-    for version in retired.select_related("document__bot").distinct():
-        vectors.erase(bot=version.document.bot, document_id=document_id, version_id=version.pk)
-        Chunk.objects.filter(version=version).delete()
+def _index_of(documents: list[Document]) -> Index:
+    """The bot is the same for all, and so is what they are to be embedded by."""
+    bot: Bot = documents[0].bot
+    settle_embedding(bot=bot)
+    for document in documents:
+        document.bot = bot
+    return bot.index
+
+
+def _unfinished(batch: Batch, documents: dict[UUID, Document], index: Index) -> Versions:
+    """The versions that an earlier attempt began, if they are still the ones wanted; others are given up."""
+    building = DocumentVersion.objects.filter(document__in=documents, state=VersionState.BUILDING)
+    begun = {version.document_id: version for version in building}
+    wanted = {
+        pk: version
+        for pk, version in begun.items()
+        if all(getattr(version, name) == value for name, value in reading.identity(documents[pk], index).items())
+    }
+    if len(wanted) < len(begun):
+        with transaction.atomic():
+            batch.lock()
+            claims.give_up(building.filter(document__in=batch.documents).exclude(document__in=wanted))
+    return wanted
+
+
+def _read(
+    batch: Batch, heartbeat: Heartbeat, documents: dict[UUID, Document], index: Index, resumed: set[UUID]
+) -> Versions:
+    unread = [claim for claim in batch.held if claim.document_id not in resumed]
+    if not unread:
+        return {}
+    with transaction.atomic():
+        batch.lock()
+        rows = Document.objects.filter(pk__in=[claim.document_id for claim in unread])
+        rows.update(stage=Stage.EXTRACTING, pages_done=0, pages_total=None, chunks_done=0, chunks_total=None)
+    reads = []
+    for claim in unread:
+        if claim in batch.held:
+            reads += _read_one(batch, heartbeat, claim, documents[claim.document_id])
+    if not any(one.claim in batch.held for one in reads):
+        return {}
+    versions, waiting = reading.store(batch, reads, index)
+    batch.ended(*waiting)
+    return versions
+
+
+def _read_one(batch: Batch, heartbeat: Heartbeat, claim: Claim, document: Document) -> list[reading.Read]:
+    try:
+        return [reading.read(batch, heartbeat, claim, document)]
+    except ExtractionFailed as exc:
+        setbacks.unreadable(claim, exc)
+        batch.ended(claim)
+    except LostClaim:
+        batch.lose(claim)
+    return []
+
+
+def _tell_resumed(batch: Batch, versions: Versions, resumed: set[UUID]) -> None:
+    of_resumed = [versions[pk].pk for pk in batch.documents if pk in resumed]
+    if not of_resumed:
+        return
+    done = Chunk.objects.filter(version__in=of_resumed).order_by().values_list("document")
+    counts = done.annotate(embedded=Count("pk", filter=Q(embedded=True)))
+    with transaction.atomic():
+        batch.lock()
+        for pk, embedded in counts:
+            version = versions[pk]
+            Document.objects.filter(pk=pk).update(
+                stage=Stage.EMBEDDING,
+                pages_done=version.page_count,
+                pages_total=version.page_count,
+                chunks_done=embedded,
+                chunks_total=version.chunk_count,
+            )
+
+
+def _embed(batch: Batch, heartbeat: Heartbeat, versions: Versions, index: Index) -> None:
+    """What is missing, of all documents together. Where one of them is lost, the others go on without it."""
+    while True:
+        held = batch.held
+        missing = _missing(batch, versions)
+        try:
+            vectors.embed(index=index, ids=[*missing], stored=_stored(batch, heartbeat, missing))
+        except LostClaim:
+            with transaction.atomic():
+                batch.lock()
+            if batch.held == held:
+                raise
+        else:
+            return
+
+
+def _missing(batch: Batch, versions: Versions) -> dict[UUID, UUID]:
+    """Chunks that have no vector yet, each with its document, in the order of reading."""
+    chunks = Chunk.objects.filter(version__in=[versions[pk].pk for pk in batch.documents], embedded=False)
+    return dict(chunks.order_by("document", "position").values_list("pk", "document"))
+
+
+def _stored(batch: Batch, heartbeat: Heartbeat, documents: dict[UUID, UUID]) -> Callable[[vectors.Ids], None]:
+    def stored(ids: vectors.Ids) -> None:
+        held = batch.held
+        with transaction.atomic():
+            batch.lock()
+            ours = [pk for pk in ids if documents[pk] in batch.documents]
+            _count(sorted(documents[pk] for pk in ours))
+            Chunk.objects.filter(pk__in=ours).update(embedded=True)
+        if batch.held != held:
+            raise LostClaim
+        heartbeat.check(*batch.held)
+
+    return stored
+
+
+def _count(documents: list[UUID]) -> None:
+    """So many more chunks of each."""
+    counts = {pk: len(list(same)) for pk, same in groupby(documents)}
+    if not counts:
+        return
+    more: Any = Case(*(When(pk=pk, then=count) for pk, count in counts.items()), default=0)
+    Document.objects.filter(pk__in=counts).update(chunks_done=F("chunks_done") + more, failures=0)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
+from django.db.models.fields.json import KT
 from django.db.models.functions import Now
 
 from backend.bots.models import Bot
@@ -135,6 +136,7 @@ class DocumentVersion(models.Model):
     state = models.CharField(max_length=10, choices=VersionState.choices, default=VersionState.BUILDING)
     sha256 = models.CharField(max_length=64)  # of the content that was read
     embedding = models.CharField(max_length=120)  # contract.EmbeddingId
+    generation = models.PositiveIntegerField(default=0)  # of the bot's index that its vectors are in
     chunk_chars = models.PositiveIntegerField()
     chunk_overlap = models.PositiveIntegerField()
     chunker_version = models.PositiveSmallIntegerField()
@@ -156,6 +158,7 @@ class DocumentVersion(models.Model):
             models.Index(
                 fields=["document"], condition=models.Q(state=VersionState.RETIRED), name="document_version_retired"
             ),
+            models.Index(KT("report__text_sha256"), name="document_version_text"),  # the same text, told in `reports`
         ]
 
     def __str__(self) -> str:
@@ -195,10 +198,18 @@ class Chunk(models.Model):
     text = models.TextField()
     heading = models.CharField(max_length=300, blank=True)  # the headings it stands under, outermost first
     embedded = models.BooleanField(default=False)
+    rebuilt = models.PositiveIntegerField(null=True)  # generation of the index build that has stored it as well
     enabled = models.BooleanField(default=True)
+    # What changed it: set on the passage that was read, and on the one in its place, on a page after those of the file.
+    correction = models.ForeignKey(
+        "Correction", on_delete=models.SET_NULL, null=True, related_name="chunks", db_index=False
+    )
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["version", "position"], name="chunk_position")]
+        indexes: ClassVar = [
+            models.Index(fields=["correction"], condition=models.Q(correction__isnull=False), name="chunk_correction"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.version_id}#{self.position}"
@@ -227,6 +238,11 @@ class Correction(models.Model):
         return self.original[:60]
 
 
+class ErasureQuerySet(models.QuerySet["Erasure"]):
+    def owned_by(self, user: User | AnonymousUser) -> "ErasureQuerySet":
+        return self.none() if user.pk is None else self.filter(owner_id=user.pk)
+
+
 class Erasure(models.Model):
     """That something was deleted, by whom, and what was read back as gone; it names nothing of the content."""
 
@@ -239,11 +255,25 @@ class Erasure(models.Model):
     erased_at = models.DateTimeField(null=True)
     counts = models.JSONField(default=dict)  # pages, chunks, files, vectors deleted; vectors remaining as read back
 
+    objects: ClassVar[Any] = ErasureQuerySet.as_manager()
+
     class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["subject", "subject_id"], name="erasure_subject")]
         indexes: ClassVar = [models.Index(fields=["owner_id", "-id"], name="erasure_owner")]
 
     def __str__(self) -> str:
         return f"{self.subject} {self.subject_id}"
+
+
+class Turn(models.Model):
+    """When documents of an owner were last taken up: of those who have as little in work, whoever waited longest is
+    next."""
+
+    owner = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    taken_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.owner_id)
 
 
 def chunk_id(version_id: uuid.UUID, position: int) -> uuid.UUID:

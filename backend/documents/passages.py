@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import F
@@ -17,7 +19,11 @@ SPARE_HITS = 3
 
 @dataclass(frozen=True, slots=True)
 class LivePassage:
-    """`text` is characters `start` to `end` of the stored text of `page` in that version."""
+    """`text` is characters `start` to `end` of the stored text of `page` in that version.
+
+    `link` is the page's own, else the document's; `heading` what the passage stands under. `changed` tells that the
+    document's content is already another one, which is still being read.
+    """
 
     chunk_id: UUID
     document_id: UUID
@@ -29,22 +35,37 @@ class LivePassage:
     end: int
     text: str
     score: float
+    kind: str = ""
+    label: str = ""
+    heading: str = ""
+    link: str = ""
+    author: str = ""
+    dated: datetime | None = None
+    changed: bool = False
 
 
 def live_passages(*, bot: Bot, hits: Sequence[Hit]) -> list[LivePassage]:
-    """The hits that are this bot's and serve at this moment, in the hits' order; one query."""
+    """The hits that are this bot's, switched on and serve at this moment, in the hits' order; one query."""
     rows = (
         Chunk.objects.filter(pk__in=[hit.chunk for hit in hits], document__version=F("version"))
-        .filter(document__bot=bot, document__bot__deleted_at=None)
+        .filter(document__bot=bot, document__bot__deleted_at=None, document__enabled=True, enabled=True)
         .exclude(document__state=State.DELETING)
+        .filter(version__pages__number=F("page"))
         .select_related("document", "version")
-        .only("document__title", "version__number", "page", "start", "end", "text")
+        .annotate(**{f"page_{name}": F(f"version__pages__{name}") for name in ("label", "link", "author", "dated")})
+        .only(*_SHOWN)
     )
     found = {row.pk: row for row in rows}
     return [_passage(found[hit.chunk], hit.score) for hit in hits if hit.chunk in found]
 
 
-def _passage(chunk: Chunk, score: float) -> LivePassage:
+_SHOWN = (
+    "document__title", "document__kind", "document__link", "document__sha256", "version__number", "version__sha256",
+    "page", "start", "end", "text", "heading",
+)  # fmt: skip
+
+
+def _passage(chunk: Any, score: float) -> LivePassage:
     return LivePassage(
         chunk_id=chunk.pk,
         document_id=chunk.document_id,
@@ -56,6 +77,13 @@ def _passage(chunk: Chunk, score: float) -> LivePassage:
         end=chunk.end,
         text=chunk.text,
         score=score,
+        kind=chunk.document.kind,
+        label=chunk.page_label,
+        heading=chunk.heading,
+        link=chunk.page_link or chunk.document.link,
+        author=chunk.page_author,
+        dated=chunk.page_dated,
+        changed=chunk.version.sha256 != chunk.document.sha256,
     )
 
 

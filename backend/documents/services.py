@@ -1,37 +1,37 @@
-from typing import IO, Any
+"""What others may do with documents; what it takes is in the modules named after it."""
 
-from django.conf import settings
-from django.core.files.base import ContentFile, File
-from django.core.files.storage import default_storage
-from django.db import IntegrityError, transaction
-from django.db.models import Q
+from collections import Counter
+from typing import IO, Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from backend.bots.models import Bot
-from backend.core import jobs
-from backend.core.text import clean_text
-from backend.documents import claims, erasure, files, formats
-from backend.documents.chunking import visible
-from backend.documents.claims import ERASE
+from backend.documents import claims, erasure, files
+from backend.documents.bulk import Upload, is_archive, upload_all
 from backend.documents.errors import (
     DocumentBusy,
     DocumentNotFound,
-    DuplicateDocument,
-    EmptyFile,
-    NoText,
+    NothingToApprove,
+    NothingToCancel,
     NothingToRetry,
     OriginalMissing,
-    TextTooLong,
-    TooLarge,
-    UnsupportedType,
 )
-from backend.documents.formats import TEXT, Format
-from backend.documents.models import Document, Kind, State
+from backend.documents.models import Document, State
 from backend.documents.passages import LivePassage, live_passages, page_text
+from backend.documents.replacing import replace_document
+from backend.documents.uploads import limits, paste_text, shown_link, upload_document
 
 __all__ = [
     "LivePassage",
+    "Upload",
+    "approve",
+    "cancel",
+    "change",
     "delete_document",
+    "is_archive",
     "limits",
     "live_passages",
     "open_original",
@@ -40,122 +40,94 @@ __all__ = [
     "reindex",
     "reindex_bot",
     "rename",
+    "replace_document",
     "retry",
+    "retry_failed",
+    "set_enabled",
+    "upload_all",
     "upload_document",
 ]
 
 
-def limits() -> dict[str, Any]:
-    """What an upload may be, told before it is tried."""
-    return {
-        "file_bytes": settings.UPLOAD_LIMIT_BYTES,
-        "pages": settings.PAGES_LIMIT,
-        "text_chars": settings.TEXT_LIMIT_CHARS,
-        "formats": [
-            {"name": kind.name, "title": kind.title, "extensions": [*kind.extensions], "file_bytes": _max_bytes(kind)}
-            for kind in formats.FORMATS.values()
-        ],
-    }
-
-
-def upload_document(*, bot: Bot, file: "File[bytes]", filename: str, title: str = "") -> Document:
-    """Raises EmptyFile, UnsupportedType, TooLarge, DuplicateDocument, StorageUnavailable; then nothing was kept."""
-    filename = files.shown_name(filename)
-    kind = _checked_format(file, filename)
-    document = Document(
-        bot=bot,
-        kind=Kind.FILE,
-        title=files.shown_title(title, filename=filename),
-        filename=filename,
-        format=kind.name,
-        media_type=kind.media_type,
-        size=file.size,
-        sha256=files.digest(file),
-    )
-    return _accept(document, file)
-
-
-def paste_text(*, bot: Bot, title: str, text: str) -> Document:
-    """Raises NoText, TextTooLong, DuplicateDocument, StorageUnavailable; then nothing was kept."""
-    text = clean_text(text)
-    if not visible(text):
-        raise NoText
-    if len(text) > settings.TEXT_LIMIT_CHARS:
-        raise TextTooLong(details=limits())
-    file = ContentFile(text.encode())
-    title = files.shown_title(title)
-    document = Document(
-        bot=bot,
-        kind=Kind.TEXT,
-        title=title,
-        filename=files.shown_name(f"{title}.txt"),
-        format=TEXT.name,
-        media_type=TEXT.media_type,
-        size=file.size,
-        sha256=files.digest(file),
-    )
-    return _accept(document, file)
-
-
-def _checked_format(file: "File[bytes]", filename: str) -> Format:
-    if not file.size:
-        raise EmptyFile
-    file.seek(0)
-    try:
-        kind = formats.recognise(filename=filename, head=file.read(formats.SNIFF_BYTES))
-    except formats.NotAccepted as exc:
-        raise UnsupportedType(str(exc), details=limits()) from exc
-    if file.size > _max_bytes(kind):
-        raise TooLarge(details=limits())
-    return kind
-
-
-def _max_bytes(kind: Format) -> int:
-    return min(settings.UPLOAD_LIMIT_BYTES, kind.max_bytes or settings.UPLOAD_LIMIT_BYTES)
-
-
-def _accept(document: Document, file: "File[bytes]") -> Document:
-    """File, row and job, or none of them. Of parallel uploads of the same content the index lets one through."""
-    _refuse_duplicate(document)
-    document.file = files.store(file)
-    try:
-        with transaction.atomic():
-            document.save(force_insert=True)
-            claims.wake(document.pk)
-    except BaseException as exc:
-        default_storage.delete(document.file)
-        if isinstance(exc, IntegrityError):
-            _refuse_duplicate(document)
-        raise
-    document.refresh_from_db(fields=["created_at", "updated_at"])
-    return document
-
-
-def _refuse_duplicate(document: Document) -> None:
-    same = Document.objects.filter(bot=document.bot, sha256=document.sha256).exclude(state=State.DELETING).first()
-    if same is not None:
-        raise DuplicateDocument(details={"id": str(same.pk), "title": same.title, "state": same.state})
+def change(
+    *, document: Document, title: str | None = None, link: str | None = None, enabled: bool | None = None
+) -> Document:
+    """Set what is given; one that is switched off is kept, and answers nothing from this moment on. Raises
+    DocumentNotFound."""
+    fields: dict[str, Any] = {"updated_at": Now()}
+    if title is not None:
+        fields["title"] = files.shown_title(title)
+    if link is not None:
+        fields["link"] = shown_link(link)
+    if enabled is not None:
+        fields["enabled"] = enabled
+    if not _row(document).exclude(state=State.DELETING).update(**fields):
+        raise DocumentNotFound
+    return _reread(document)
 
 
 def rename(*, document: Document, title: str) -> Document:
-    _changed(_row(document).exclude(state=State.DELETING).update(title=files.shown_title(title), updated_at=Now()))
-    return _reread(document)
+    return change(document=document, title=title)
+
+
+def set_enabled(*, documents_queryset: "QuerySet[Document]", enabled: bool) -> int:
+    """Documents that are switched off are kept, and answer nothing, from this moment on. Returns how many changed."""
+    others = documents_queryset.exclude(state=State.DELETING).exclude(enabled=enabled)
+    return others.update(enabled=enabled, updated_at=Now())
+
+
+# What a person may want tried again: it failed, or waits because it did.
+_FAILED = Q(state=State.FAILED) | Q(state=State.QUEUED, wake_at__isnull=False)
 
 
 def retry(*, document: Document) -> Document:
-    """A failed document begins anew; one that waits for its next try need not wait. Raises NothingToRetry."""
-    waiting = Q(state=State.FAILED) | Q(state=State.QUEUED, wake_at__isnull=False)
+    """One that failed or was cancelled begins anew; one that waits for its next try need not wait. Raises
+    NothingToRetry."""
     with transaction.atomic():
-        if not claims.queue(_row(document).filter(waiting), document.pk):
+        if not claims.queue(_row(document).filter(_FAILED | Q(state=State.CANCELLED)), document.pk):
             raise NothingToRetry
     return _reread(document)
+
+
+def retry_failed(*, bot: Bot, code: str = "") -> dict[str, int]:
+    """All of the bot's documents that failed, or wait for their next try, with this error or with any. Returns how many
+    were queued, by the error's code."""
+    rows = Document.objects.live().filter(_FAILED, bot=bot)
+    if code:
+        rows = rows.filter(error_code=code)
+    queued: Counter[str] = Counter()
+    for pk, error_code in rows.order_by("pk").values_list("pk", "error_code"):
+        with transaction.atomic():
+            queued[error_code] += claims.queue(Document.objects.filter(_FAILED, pk=pk), pk)
+    return dict(+queued)
+
+
+def cancel(*, document: Document) -> Document:
+    """Whoever is at it writes nothing more; what serves goes on serving. Raises NothingToCancel."""
+    with transaction.atomic():
+        if not claims.cancel(document):
+            raise NothingToCancel
+    return _reread(document)
+
+
+def approve(*, document: Document) -> Document:
+    """The owner's go: what was read is embedded. Raises NothingToApprove."""
+    with transaction.atomic():
+        waiting = _row(document).filter(state=State.WAITING)
+        if not waiting.update(review=False):
+            raise NothingToApprove
+        claims.queue(waiting, document.pk)
+    return _reread(document)
+
+
+_AT_REST = (State.READY, State.FAILED, State.CANCELLED)
 
 
 def reindex(*, document: Document) -> Document:
     """Read the original again, with the bot's settings of now; the serving version stays until the new one is whole.
     Raises DocumentBusy."""
     with transaction.atomic():
-        if not claims.queue(_row(document).filter(state__in=[State.READY, State.FAILED]), document.pk):
+        if not claims.queue(_row(document).filter(state__in=_AT_REST), document.pk):
             raise DocumentBusy
     return _reread(document)
 
@@ -172,28 +144,21 @@ def reindex_bot(*, bot: Bot) -> int:
     return queued
 
 
-def delete_document(*, document: Document) -> None:
+def delete_document(*, document: Document, requested_by: UUID | None = None) -> None:
     """Hidden at once, whoever is at work on it; a job erases vectors, file and rows."""
-    with transaction.atomic():
-        if erasure.doom(pk=document.pk):
-            jobs.enqueue(ERASE, document_id=str(document.pk))
+    erasure.request_document(document=document, requested_by=requested_by)
 
 
 def open_original(*, document: Document) -> IO[bytes]:
-    """Raises OriginalMissing."""
+    """To be closed by the caller. Raises OriginalMissing, StorageAway."""
     try:
-        return default_storage.open(document.file, "rb")
+        return files.open_local(document.file)
     except FileNotFoundError as exc:
         raise OriginalMissing from exc
 
 
 def _row(document: Document) -> Any:
     return Document.objects.filter(pk=document.pk)
-
-
-def _changed(count: int) -> None:
-    if not count:
-        raise DocumentNotFound
 
 
 def _reread(document: Document) -> Document:

@@ -14,11 +14,11 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 from procrastinate.jobs import Job, Status
 
+from backend.bots import indexes
 from backend.bots.models import Bot
 from backend.core import jobs
-from backend.documents import claims
+from backend.documents import builds, claims, corrections, indexing, turns
 from backend.documents.erasure import ERASE_BOT, ERASE_USER
-from backend.documents.ingestion import RETIRE
 from backend.documents.models import Chunk, Document, State, VersionState
 from backend.users.models import User
 
@@ -26,13 +26,18 @@ logger = logging.getLogger(__name__)
 
 STALLED_SECONDS = 30.0
 BATCH = 1000
+ENOUGH = 32
+"""Reminders of documents that may wait at once."""
 
 
 def sweep() -> None:
     """One row that cannot be helped does not keep the others waiting."""
     _each(_unfinished(), claims.wake)
     _each(_doomed(), _remind(claims.ERASE, "document_id"))
-    _each(_of_retired_versions(), _remind(RETIRE, "document_id"))
+    _each(_of_retired_versions(), _remind(claims.RETIRE, "document_id"))
+    _each(corrections.unfinished(), _remind(corrections.EMBED, "document_id"))
+    _each(builds.unfinished(), _remind(indexes.BUILD, "build_id"))
+    _each(indexing.obsolete(), _remind(indexes.FORGET, "build_id"))
     _each(_ids(Bot.objects.exclude(deleted_at=None)), _remind(ERASE_BOT, "bot_id"))
     _each(_ids(User.objects.exclude(deleted_at=None)), _remind(ERASE_USER, "user_id"))
     _each(async_to_sync(app.job_manager.get_stalled_jobs)(seconds_since_heartbeat=STALLED_SECONDS), _revive)
@@ -43,12 +48,11 @@ def _ids(rows: QuerySet[Any]) -> Iterable[UUID]:
 
 
 def _unfinished() -> Iterable[UUID]:
-    """Queued and due, or left by whoever had it; without those that a waiting job will come to."""
-    due = Q(state=State.QUEUED) & (Q(wake_at=None) | Q(wake_at__lte=Now()))
-    abandoned = Q(state=State.PROCESSING, lease_until__lt=Now())
+    """Due, and without a reminder; as many as make for enough of them, since each job goes on until nothing is due."""
     waiting = ProcrastinateJob.objects.filter(task_name=claims.INGEST, status="todo", scheduled_at=None)
-    reminded = set(waiting.values_list("args__document_id", flat=True))
-    return [pk for pk in _ids(Document.objects.filter(due | abandoned)) if str(pk) not in reminded]
+    reminded = set(waiting.values_list("args__document_id", flat=True)[:ENOUGH])
+    due = [pk for pk in _ids(Document.objects.filter(turns.due())) if str(pk) not in reminded]
+    return due[: ENOUGH - len(reminded)]
 
 
 def _doomed() -> Iterable[UUID]:

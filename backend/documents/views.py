@@ -1,146 +1,41 @@
+import functools
 from datetime import timedelta
 from typing import Any
 
-import django_filters
-from django.conf import settings
-from django.db.models import QuerySet
-from django.db.models.functions import Length
-from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
-from django.utils.http import content_disposition_header
+from django.http import HttpRequest, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics, status
-from rest_framework.parsers import BaseParser, MultiPartParser
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
-from backend.bots.models import Bot
 from backend.core import throttling
+from backend.core.deferred import Deferred
+from backend.core.event_stream import EventStreamRenderer, as_json, event_stream
 from backend.core.idempotency import idempotent
-from backend.core.pagination import NewestFirst
-from backend.core.parsers import StrictJSONParser
 from backend.core.serializers import ErrorOutput
-from backend.documents import services
-from backend.documents.errors import DocumentNotFound, FileMissing, TooLarge
-from backend.documents.models import Chunk, Document, Kind, Page, State
+from backend.documents import events, services, why
+from backend.documents.owned import OwnBot, OwnDocument
 from backend.documents.serializers import (
-    ChunkOutput,
+    DocumentChanges,
     DocumentOutput,
-    LimitsOutput,
-    PageOutput,
-    PageTextOutput,
     QueuedOutput,
-    TextInput,
-    TitleInput,
-    UploadInput,
+    RetriedOutput,
+    RetryInput,
+    WhyOutput,
 )
+from backend.users.current import user_of
+from backend.users.models import ApiKey, Session
 
-# What a multipart body may weigh beside its file: borders, headers, the title.
-_ENVELOPE_BYTES = 64 * 1024
-_VERSION = OpenApiParameter(
-    "version", OpenApiTypes.UUID, description="A version that no longer serves, as old citations name it."
+_STREAMS = throttling.Limit("documents.events", 60, timedelta(minutes=1))
+_EVENTS = OpenApiResponse(
+    OpenApiTypes.STR,
+    "Server-sent events: `open`; a `document`, as it is told elsewhere, for each that is unfinished and then for each "
+    "that changes; `deleted` with its id; `end` with a `code`: session_ended, bot_deleted or too_many_streams. The id "
+    "of an event, sent back as Last-Event-ID, resumes there: what changed since is told, some of it twice.",
 )
-
-
-class DocumentFilter(django_filters.FilterSet):
-    state = django_filters.ChoiceFilter(choices=[choice for choice in State.choices if choice[0] != State.DELETING])
-    kind = django_filters.ChoiceFilter(choices=Kind.choices)
-    title = django_filters.CharFilter(lookup_expr="icontains")
-
-
-class OwnBot:
-    """For views below a bot that only its owner may see."""
-
-    kwargs: dict[str, Any]
-    request: Any
-
-    def get_bot(self) -> Bot:
-        return get_object_or_404(Bot.objects.owned_by(self.request.user), pk=self.kwargs["bot_id"])
-
-
-@extend_schema(tags=["documents"])
-class DocumentListView(OwnBot, generics.ListCreateAPIView[Document]):
-    """What a bot knows. Only its owner sees it."""
-
-    serializer_class = DocumentOutput
-    filterset_class = DocumentFilter
-    parser_classes: list[type[BaseParser]] = [MultiPartParser, StrictJSONParser]
-    queryset = Document.objects.none()
-
-    def get_queryset(self) -> QuerySet[Document]:
-        documents: QuerySet[Document] = Document.objects.owned_by(self.request.user).filter(bot=self.get_bot())
-        return documents.select_related("version")
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Also refuses a body that is too large, before it is read."""
-        super().initial(request, *args, **kwargs)
-        if request.method == "POST" and _declared_bytes(request) > settings.UPLOAD_LIMIT_BYTES + _ENVELOPE_BYTES:
-            raise TooLarge(details=services.limits())
-
-    @extend_schema(
-        request={"multipart/form-data": UploadInput, "application/json": TextInput},
-        responses={
-            201: DocumentOutput,
-            409: OpenApiResponse(ErrorOutput, "The bot has a document with this content; `details.id` names it"),
-            413: OpenApiResponse(ErrorOutput, "`details` tells the limits"),
-            415: OpenApiResponse(ErrorOutput, "`details` tells the formats"),
-        },
-    )
-    @idempotent
-    def post(self, request: Request, *_: Any, **__: Any) -> Response:
-        bot = self.get_bot()
-        limit = throttling.Limit("documents.upload", settings.UPLOAD_LIMIT_PER_HOUR, timedelta(hours=1))
-        throttling.hit(limit, str(request.user.pk))
-        document = _uploaded(bot, request) if _is_multipart(request) else _pasted(bot, request)
-        return Response(DocumentOutput(document).data, status=status.HTTP_201_CREATED)
-
-
-def _declared_bytes(request: Request) -> int:
-    declared = request.META.get("CONTENT_LENGTH") or "0"
-    return int(declared) if declared.isdecimal() else 0
-
-
-def _is_multipart(request: Request) -> bool:
-    return (request.content_type or "").startswith("multipart/")
-
-
-def _uploaded(bot: Bot, request: Request) -> Document:
-    if "file" not in request.FILES:
-        raise FileMissing
-    fields = UploadInput(data=request.data)
-    fields.is_valid(raise_exception=True)
-    file = fields.validated_data["file"]
-    return services.upload_document(bot=bot, file=file, filename=file.name, title=fields.validated_data["title"])
-
-
-def _pasted(bot: Bot, request: Request) -> Document:
-    fields = TextInput(data=request.data)
-    fields.is_valid(raise_exception=True)
-    return services.paste_text(bot=bot, **fields.validated_data)
-
-
-@extend_schema(tags=["documents"])
-class LimitsView(OwnBot, generics.GenericAPIView[Any]):
-    """What an upload to this bot may be."""
-
-    serializer_class = LimitsOutput
-
-    @extend_schema(responses=LimitsOutput)
-    def get(self, _request: Request, *_: Any, **__: Any) -> Response:
-        self.get_bot()
-        return Response(services.limits())
-
-
-class OwnDocument:
-    """For views of a document that only its bot's owner may see."""
-
-    kwargs: dict[str, Any]
-    request: Any
-
-    def get_document(self) -> Document:
-        documents = Document.objects.owned_by(self.request.user).select_related("version")
-        return get_object_or_404(documents, pk=self.kwargs["document_id"])
 
 
 @extend_schema(tags=["documents"])
@@ -152,100 +47,35 @@ class DocumentView(OwnDocument, generics.GenericAPIView[Any]):
     def get(self, _request: Request, *_: Any, **__: Any) -> Response:
         return Response(DocumentOutput(self.get_document()).data)
 
-    @extend_schema(request=TitleInput)
+    @extend_schema(request=DocumentChanges)
     def patch(self, request: Request, *_: Any, **__: Any) -> Response:
-        fields = TitleInput(data=request.data)
+        """Title, link, or whether it answers at all: one that is switched off is kept, and answers nothing."""
+        document = self.get_document()
+        fields = DocumentChanges(data=request.data)
         fields.is_valid(raise_exception=True)
-        return Response(DocumentOutput(services.rename(document=self.get_document(), **fields.validated_data)).data)
+        return Response(DocumentOutput(services.change(document=document, **fields.validated_data)).data)
 
     @extend_schema(responses={204: None})
-    def delete(self, _request: Request, *_: Any, **__: Any) -> Response:
+    def delete(self, request: Request, *_: Any, **__: Any) -> Response:
         """It answers nothing from this moment on; its text, vectors and file are erased by a job."""
-        services.delete_document(document=self.get_document())
+        services.delete_document(document=self.get_document(), requested_by=user_of(request).pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 @extend_schema(tags=["documents"])
-class OriginalView(OwnDocument, generics.GenericAPIView[Any]):
-    """The file as it was uploaded; always a download, never shown."""
+class WhyView(OwnDocument, generics.GenericAPIView[Any]):
+    """Why a document is where it is: what holds it up, until when, and what to do. `code` is stable, for programs."""
 
-    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 404: ErrorOutput})
-    def get(self, _request: Request, *_: Any, **__: Any) -> HttpResponse:
-        document = self.get_document()
-        with services.open_original(document=document) as file:
-            # In one piece: an upload is small, and a file's iterator would be read whole under ASGI anyway.
-            response = HttpResponse(file.read(), content_type=document.media_type)
-        response["Content-Disposition"] = content_disposition_header(True, document.filename)
-        response["Content-Security-Policy"] = "sandbox; default-src 'none'"
-        response["X-Content-Type-Options"] = "nosniff"
-        response["Cache-Control"] = "private, no-store"
-        return response
+    serializer_class = WhyOutput
 
-
-class InOrder(NewestFirst):
-    """Of one version, where numbers are unique."""
-
-    ordering = "number"
-
-
-class InTextOrder(NewestFirst):
-    ordering = "position"
-
-
-class OfOwnDocument(OwnDocument):
-    """For views of what was read from a document: of the version that serves, or of the one that is named."""
-
-    def get_version(self) -> Any:
-        document = self.get_document()
-        wanted = self.request.query_params.get("version")
-        if wanted is None:
-            return document.version
-        version = next((row for row in document.versions.all() if str(row.pk) == wanted), None)
-        if version is None:
-            raise DocumentNotFound
-        return version
-
-
-@extend_schema(tags=["documents"], parameters=[_VERSION])
-class PageListView(OfOwnDocument, generics.ListAPIView[Page]):
-    """The pages of a document: those of a PDF or Word file, sections of bounded length elsewhere."""
-
-    serializer_class = PageOutput
-    pagination_class = InOrder
-    filter_backends = []
-    queryset = Page.objects.none()
-
-    def get_queryset(self) -> QuerySet[Page]:
-        return Page.objects.filter(version=self.get_version()).annotate(chars=Length("text")).defer("text")
-
-
-@extend_schema(tags=["documents"], parameters=[_VERSION])
-class PageView(OfOwnDocument, generics.GenericAPIView[Any]):
-    """The text that was read from a page: what citations count their characters in."""
-
-    serializer_class = PageTextOutput
-
-    def get(self, _request: Request, *_: Any, **kwargs: Any) -> Response:
-        page = get_object_or_404(Page.objects.filter(version=self.get_version()), number=kwargs["number"])
-        return Response(PageTextOutput(page).data)
-
-
-@extend_schema(tags=["documents"])
-class ChunkListView(OwnDocument, generics.ListAPIView[Chunk]):
-    """The passages of the serving version, in the order of the text."""
-
-    serializer_class = ChunkOutput
-    pagination_class = InTextOrder
-    filter_backends = []
-    queryset = Chunk.objects.none()
-
-    def get_queryset(self) -> QuerySet[Chunk]:
-        return Chunk.objects.filter(version=self.get_document().version)
+    @extend_schema(responses=WhyOutput)
+    def get(self, _request: Request, *_: Any, **__: Any) -> Response:
+        return Response(WhyOutput(why.told(why.snapshot(self.get_document()))).data)
 
 
 @extend_schema(tags=["documents"])
 class RetryView(OwnDocument, generics.GenericAPIView[Any]):
-    """Begin a failed document anew, or do not wait for the next try."""
+    """Begin a document anew that failed or was cancelled, or do not wait for the next try."""
 
     serializer_class = DocumentOutput
 
@@ -253,6 +83,47 @@ class RetryView(OwnDocument, generics.GenericAPIView[Any]):
     @idempotent
     def post(self, _request: Request, *_: Any, **__: Any) -> Response:
         return Response(DocumentOutput(services.retry(document=self.get_document())).data)
+
+
+@extend_schema(tags=["documents"])
+class RetryFailedView(OwnBot, generics.GenericAPIView[Any]):
+    """Begin all documents anew that failed, or wait for their next try; with `code`, those that failed by it."""
+
+    serializer_class = RetriedOutput
+
+    @extend_schema(request=RetryInput, responses={202: RetriedOutput})
+    @idempotent
+    def post(self, request: Request, *_: Any, **__: Any) -> Response:
+        bot = self.get_bot()
+        fields = RetryInput(data=request.data)
+        fields.is_valid(raise_exception=True)
+        by_code = services.retry_failed(bot=bot, **fields.validated_data)
+        body = {"queued": sum(by_code.values()), "by_code": by_code}
+        return Response(body, status=status.HTTP_202_ACCEPTED)
+
+
+@extend_schema(tags=["documents"])
+class CancelView(OwnDocument, generics.GenericAPIView[Any]):
+    """Stop what is queued, under way or waiting for your go. What serves goes on serving."""
+
+    serializer_class = DocumentOutput
+
+    @extend_schema(request=None, responses={200: DocumentOutput, 409: ErrorOutput})
+    @idempotent
+    def post(self, _request: Request, *_: Any, **__: Any) -> Response:
+        return Response(DocumentOutput(services.cancel(document=self.get_document())).data)
+
+
+@extend_schema(tags=["documents"])
+class ApproveView(OwnDocument, generics.GenericAPIView[Any]):
+    """Your go for a document that was uploaded with `review`: what was read is embedded now."""
+
+    serializer_class = DocumentOutput
+
+    @extend_schema(request=None, responses={200: DocumentOutput, 409: ErrorOutput})
+    @idempotent
+    def post(self, _request: Request, *_: Any, **__: Any) -> Response:
+        return Response(DocumentOutput(services.approve(document=self.get_document())).data)
 
 
 @extend_schema(tags=["documents"])
@@ -277,3 +148,48 @@ class ReindexBotView(OwnBot, generics.GenericAPIView[Any]):
     @idempotent
     def post(self, _request: Request, *_: Any, **__: Any) -> Response:
         return Response({"queued": services.reindex_bot(bot=self.get_bot())}, status=status.HTTP_202_ACCEPTED)
+
+
+class _StreamResponse(Response):
+    """The events of a bot are wanted."""
+
+    def __init__(self, **wanted: Any) -> None:
+        super().__init__()
+        self.wanted = wanted
+
+
+@extend_schema(tags=["documents"])
+class EventsView(OwnBot, APIView):
+    """What happens to a bot's documents, as it happens."""
+
+    renderer_classes = [EventStreamRenderer, JSONRenderer, BrowsableAPIRenderer]
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """DRF answers in a thread, as everywhere; the stream begins after it."""
+        drf = super().as_view(**initkwargs)
+
+        @functools.wraps(drf)  # with what Django's CSRF check and the schema generator look for
+        def view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            response = drf(request, *args, **kwargs)
+            if isinstance(response, _StreamResponse):
+                return Deferred(functools.partial(_streamed, response))
+            return as_json(response)
+
+        return view
+
+    @extend_schema(
+        responses={(200, "text/event-stream"): _EVENTS, 404: ErrorOutput},
+        parameters=[OpenApiParameter("after", OpenApiTypes.INT64, description="As Last-Event-ID.")],
+    )
+    def get(self, request: Request, *_: Any, **__: Any) -> Response:
+        bot, user = self.get_bot(), user_of(request)
+        throttling.hit(_STREAMS, str(user.pk))
+        credential = request.auth.pk if isinstance(request.auth, Session | ApiKey) else None
+        viewer = events.Viewer(user_id=user.pk, credential_id=credential, login_epoch=user.login_epoch)
+        after = events.resume_position(request.headers, request.query_params)
+        return _StreamResponse(bot_id=bot.pk, viewer=viewer, after=after)
+
+
+async def _streamed(response: _StreamResponse) -> HttpResponseBase:
+    return event_stream(events.frames(**response.wanted))

@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
+from backend.bots import indexes
 from backend.bots import services as bots
 from backend.bots.models import Bot, BotVersion
 from backend.documents import services
 from backend.documents.models import Chunk, Document, Page
 from backend.users import services as users
 from backend.users.models import User
-from tests.backend.documents.fake_agent import FakeAgent
+from tests.backend.documents.fake_agent import OTHER_EMBEDDING, FakeAgent
 from tests.backend.documents.fixtures import (
     agent,
     agent_server,
@@ -43,7 +44,7 @@ def nothing_left(agent: FakeAgent) -> bool:
 
 
 def check_all_gone_for_good(agent: FakeAgent, *, seed: int) -> None:
-    assert eventually(lambda: nothing_left(agent), seconds=30), f"seed {seed}: {Document.objects.values()}"
+    assert eventually(lambda: nothing_left(agent), seconds=60), f"seed {seed}: {Document.objects.values()}"
     time.sleep(LEASE)
     assert nothing_left(agent), f"seed {seed}: it came back"
 
@@ -92,3 +93,26 @@ def test_a_bot_and_an_account_deleted_amid_the_work_are_gone(
         check_all_gone_for_good(agent, seed=seed)
         assert eventually(lambda: not Bot.objects.exists(), seconds=10)
         assert eventually(lambda: not User.objects.filter(pk=stranger.pk).exists(), seconds=10)
+
+
+@pytest.mark.parametrize("what", ["document", "bot"])
+def test_what_is_deleted_while_another_index_is_built_is_gone_from_both(
+    upload: Upload, agent: FakeAgent, bot: Bot, what: str
+) -> None:
+    luck = random.Random(seed := random.randrange(10**6))
+    BotVersion.objects.update(chunk_chars=150, chunk_overlap=0)
+    with workers(1) as running:
+        documents = [upload(text(number)) for number in range(4)]
+        assert eventually(lambda: not Document.objects.exclude(state="ready").exists(), seconds=60)
+        agent.seconds = 0.2
+        build = indexes.start_build(bot=Bot.objects.get(pk=bot.pk), embedding=OTHER_EMBEDDING)
+        assert build is not None
+        eventually(lambda: agent.vectors[build.index.namespace], seconds=20)
+        time.sleep(luck.uniform(0, 0.5))
+        if what == "bot":
+            bots.delete_bot(bot=bot)
+        for document in documents if what == "document" else []:
+            services.delete_document(document=document)
+        running[0].kill()
+        running[0].start()
+        check_all_gone_for_good(agent, seed=seed)

@@ -98,13 +98,13 @@ def test_a_bad_answer_stores_nothing_and_the_document_says_so(
     document.refresh_from_db()
     assert (document.state, document.version) == (State.FAILED, None)
     assert document.error_code
-    assert vectors.stored_in(bot) == {}
+    assert vectors.stored_in(bot.index) == {}
     embedder.spoil = lambda found: found
     services.retry(document=document)
     run_jobs()
     document.refresh_from_db()
     assert document.state == State.READY
-    assert vectors.stored_in(bot).keys() == set(Chunk.objects.values_list("pk", flat=True))
+    assert vectors.stored_in(bot.index).keys() == set(Chunk.objects.values_list("pk", flat=True))
 
 
 def test_a_real_filing_goes_through_the_keyless_agent_and_out_again(
@@ -118,13 +118,13 @@ def test_a_real_filing_goes_through_the_keyless_agent_and_out_again(
     run_jobs()
     document.refresh_from_db()
     assert (document.state, document.pages_done) == (State.READY, 14)
-    assert vectors.stored_in(bot).keys() == set(Chunk.objects.values_list("pk", flat=True))
+    assert vectors.stored_in(bot.index).keys() == set(Chunk.objects.values_list("pk", flat=True))
     assert list(reconcile(repair=False)) == []
     services.reindex(document=document)
     run_jobs()
     run_jobs()
-    assert vectors.stored_in(bot).keys() == set(Chunk.objects.values_list("pk", flat=True))
+    assert vectors.stored_in(bot.index).keys() == set(Chunk.objects.values_list("pk", flat=True))
     services.delete_document(document=document)
     run_jobs()
-    assert vectors.stored_in(bot) == {}
+    assert vectors.stored_in(bot.index) == {}
     assert not Document.objects.exists()

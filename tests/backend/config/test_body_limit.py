@@ -54,3 +54,15 @@ def test_an_endless_body_is_cut_at_the_limit(url: str) -> None:
 def test_a_body_within_it_reaches_the_view(url: str) -> None:
     response = httpx.post(url, json={"email": "x", "password": "x" * 500}, trust_env=False)
     assert response.status_code in (400, 401)
+
+
+def test_a_request_with_files_may_be_larger_than_one_without(url: str, settings: Settings) -> None:
+    settings.UPLOAD_REQUEST_LIMIT_BYTES = 3 * FRAMING_BYTES
+
+    def sent(media_type: str) -> httpx.Response:
+        headers = {"content-type": media_type}
+        return httpx.post(url, headers=headers, content=b"x" * 2 * FRAMING_BYTES, trust_env=False)
+
+    refused = sent("application/json")
+    assert (refused.status_code, refused.json()["details"]) == (413, {"limit_bytes": 1000})
+    assert sent("multipart/form-data; boundary=x").status_code != 413

@@ -38,7 +38,7 @@ def pdf(pages: Sequence[str], *, encrypted: bool = False) -> bytes:
         )
         objects.append(b"<</Length %d>>stream\n%s\nendstream" % (len(stream), stream))
     trailer = b"/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<%s>/U<%s>>>/ID[<00><00>]" % (b"11" * 32, b"22" * 32)
-    return _assembled(objects, trailer if encrypted else b"")
+    return assembled(objects, trailer if encrypted else b"")
 
 
 def poison_pdf(mebibytes: int = 1100) -> bytes:
@@ -46,7 +46,7 @@ def poison_pdf(mebibytes: int = 1100) -> bytes:
     packer = zlib.compressobj(9)
     once = b"".join(packer.compress(b" " * (1 << 20)) for _ in range(mebibytes)) + packer.flush()
     twice = zlib.compress(once, 9)
-    return _assembled(
+    return assembled(
         [
             b"<</Type/Catalog/Pages 2 0 R>>",
             b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
@@ -57,7 +57,7 @@ def poison_pdf(mebibytes: int = 1100) -> bytes:
     )
 
 
-def _assembled(objects: Sequence[bytes], trailer: bytes) -> bytes:
+def assembled(objects: Sequence[bytes], trailer: bytes) -> bytes:
     out = b"%PDF-1.7\n"
     offsets = []
     for number, body in enumerate(objects, 1):
@@ -85,3 +85,18 @@ def archive(parts: dict[str, str]) -> bytes:
         for name, content in parts.items():
             packed.writestr(name, content)
     return out.getvalue()
+
+
+def endless_pdf(number: int = 0) -> bytes:
+    """1,900 pages of a drawing that takes pdfium a good part of a second each, with one word beside it."""
+    drawing = b"BT /F1 12 Tf (Word %d) Tj ET " % number + b"0 0 m 1 1 l S " * 100_000
+    return assembled(
+        [
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Kids[" + b"3 0 R " * 1_900 + b"]/Count 1900>>",
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
+            b"<</Length %d>>stream\n%s\nendstream" % (len(drawing), drawing),
+            b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        ],
+        b"",
+    )

@@ -45,6 +45,29 @@ def test_failed_ones_are_retried(admin: Client, ingested: Upload, agent: FakeAge
     assert failed.state == State.QUEUED
 
 
+def test_what_is_queued_is_cancelled_and_what_is_done_is_not(
+    admin: Client, ingested: Upload, upload: Upload, agent: FakeAgent
+) -> None:
+    ready, queued = ingested(b"Fine."), upload(b"Waits.", "waits.txt")
+    chosen = {"action": "cancel", "_selected_action": [str(ready.pk), str(queued.pk)]}
+    assert "1 of 2 cancelled." in admin.post(reverse(LIST), chosen, follow=True).content.decode()
+    assert {*Document.objects.values_list("state", flat=True)} == {State.READY, State.CANCELLED}
+
+
+def test_documents_are_switched_off_and_on(admin: Client, ingested: Upload, agent: FakeAgent) -> None:
+    document = ingested(b"Fine.")
+    for action, enabled in (("switch_off", False), ("switch_on", True)):
+        chosen = {"action": action, "_selected_action": [str(document.pk)]}
+        assert "1 switched" in admin.post(reverse(LIST), chosen, follow=True).content.decode()
+        document.refresh_from_db()
+        assert document.enabled is enabled
+
+
+def test_the_operator_reads_why_as_the_owner_does(admin: Client, upload: Upload) -> None:
+    page = admin.get(reverse("admin:documents_document_change", args=[upload(b"Waits.").pk])).content.decode()
+    assert "No worker is running." in page
+
+
 @pytest.mark.parametrize("way", ["one", "many"])
 def test_deleting_goes_through_the_service(admin: Client, ingested: Upload, agent: FakeAgent, way: str) -> None:
     document = ingested(b"Fine.")

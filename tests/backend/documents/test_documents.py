@@ -22,7 +22,10 @@ from tests.backend.documents.samples import pdf
 Upload = Callable[..., Document]
 AsUser = Callable[[User], APIClient]
 LONG = "".join(f"Sentence {number} of a long text. " for number in range(200)).encode()
-SUBJECTS = ["", "file/", "pages/", "pages/1/", "chunks/"]
+SUBJECTS = [
+    "", "file/", "pages/", "pages/1/", "chunks/", "why/", "report/", "versions/", "corrections/", "preview/", "cancel/",
+    "approve/",
+]  # fmt: skip
 
 
 def url_of(document: Document, suffix: str = "") -> str:
@@ -60,7 +63,8 @@ def test_the_title_is_changed(api: APIClient, upload: Upload) -> None:
 def test_a_deleted_document_is_gone_at_once(api: APIClient, ingested: Upload) -> None:
     document = ingested(LONG)
     assert api.delete(url_of(document)).status_code == HTTPStatus.NO_CONTENT
-    assert {api.get(url_of(document, subject)).status_code for subject in SUBJECTS} == {HTTPStatus.NOT_FOUND}
+    gone = {api.get(url_of(document, subject)).status_code for subject in SUBJECTS}
+    assert gone == {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}  # the latter of what only takes a POST
     assert api.get(f"/api/v1/bots/{document.bot_id}/documents/").json()["results"] == []
     assert api.delete(url_of(document)).status_code == HTTPStatus.NOT_FOUND
 
@@ -68,7 +72,7 @@ def test_a_deleted_document_is_gone_at_once(api: APIClient, ingested: Upload) ->
 def test_the_original_is_a_download_that_runs_nothing(api: APIClient, upload: Upload) -> None:
     document = upload(b"<script>alert(1)</script>", 'caf\u00e9 "x".html')
     response = api.get(url_of(document, "file/"))
-    assert response.content == b"<script>alert(1)</script>"
+    assert response.getvalue() == b"<script>alert(1)</script>"
     assert response.headers["Content-Type"] == "text/html"
     assert response.headers["Content-Disposition"] == "attachment; filename*=utf-8''caf%C3%A9%20%22x%22.html"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -85,8 +89,9 @@ def test_an_original_that_is_gone_is_said_to_be(api: APIClient, upload: Upload) 
 def test_pages_are_listed_and_opened(api: APIClient, ingested: Upload) -> None:
     document = ingested(pdf(["One.", "Two two."]), "a.pdf")
     listed = api.get(url_of(document, "pages/")).json()["results"]
-    assert listed == [{"number": 1, "label": "Page 1", "chars": 4}, {"number": 2, "label": "Page 2", "chars": 8}]
-    assert api.get(url_of(document, "pages/2/")).json() == {"number": 2, "label": "Page 2", "text": "Two two."}
+    assert [(row["number"], row["label"], row["chars"]) for row in listed] == [(1, "Page 1", 4), (2, "Page 2", 8)]
+    opened = api.get(url_of(document, "pages/2/")).json()
+    assert (opened["number"], opened["label"], opened["text"]) == (2, "Page 2", "Two two.")
     for number in ("3", "0", "999999999", "99999999999999999999"):
         assert api.get(url_of(document, f"pages/{number}/")).status_code == HTTPStatus.NOT_FOUND
 
@@ -137,6 +142,48 @@ def test_retry_and_reindex(api: APIClient, ingested: Upload, run_jobs: RunJobs, 
     time.sleep(0.1)
     run_jobs()
     assert api.get(url_of(document)).json()["version"]["number"] == 2
+
+
+def test_what_is_queued_or_under_way_is_cancelled_and_what_serves_goes_on(
+    api: APIClient, ingested: Upload, run_jobs: RunJobs, agent: FakeAgent
+) -> None:
+    document = ingested(LONG)
+    services.reindex(document=document)
+    body = api.post(url_of(document, "cancel/")).json()
+    assert (body["state"], body["version"]["number"]) == ("cancelled", 1)
+    run_jobs()
+    document.refresh_from_db()
+    assert document.state == State.CANCELLED
+    again = api.post(url_of(document, "cancel/"))
+    assert (again.status_code, again.json()["code"]) == (HTTPStatus.CONFLICT, "nothing_to_cancel")
+    assert api.post(url_of(document, "retry/")).json()["state"] == "queued"
+    run_jobs()
+    document.refresh_from_db()
+    assert document.state == State.READY
+
+
+def test_failed_ones_are_retried_in_one_call_all_or_by_their_code(
+    api: APIClient, ingested: Upload, upload: Upload, bot: Bot, agent: FakeAgent
+) -> None:
+    scans = [ingested(pdf([""] * number), f"{number}.pdf") for number in (1, 2)]
+    ready, other = ingested(LONG), upload(b"Other.", "other.txt")
+    Document.objects.filter(pk=other.pk).update(state=State.FAILED, error_code="corrupt_file")
+    url = f"/api/v1/bots/{bot.pk}/documents/retry/"
+    assert api.post(url, {"code": "no_text"}).json() == {"queued": 2, "by_code": {"no_text": 2}}
+    assert api.post(url, {}).json() == {"queued": 1, "by_code": {"corrupt_file": 1}}
+    assert api.post(url).json() == {"queued": 0, "by_code": {}}
+    assert Document.objects.filter(pk__in=[scan.pk for scan in scans], state=State.QUEUED).count() == 2
+    ready.refresh_from_db()
+    assert ready.state == State.READY
+
+
+def test_link_and_switch_are_changed(api: APIClient, upload: Upload) -> None:
+    document = upload(b"Short.")
+    body = api.patch(url_of(document), {"link": "https://example.org/a", "enabled": False}).json()
+    assert (body["link"], body["enabled"], body["title"]) == ("https://example.org/a", False, "notes")
+    for link in ("javascript:alert(1)", "data:text/html,x"):
+        assert api.patch(url_of(document), {"link": link}).status_code == HTTPStatus.BAD_REQUEST
+    assert api.get(f"/api/v1/bots/{document.bot_id}/documents/?enabled=false").json()["results"][0]["id"] == body["id"]
 
 
 def test_all_documents_of_a_bot_are_read_again(api: APIClient, ingested: Upload, bot: Bot, run_jobs: RunJobs) -> None:

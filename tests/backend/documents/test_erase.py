@@ -79,8 +79,7 @@ def test_it_waits_for_a_worker_that_may_still_send(
 ) -> None:
     settings.INGEST_HEARTBEAT = settings.INGEST_HEARTBEAT / 100
     document = upload(LONG)
-    claim = claims.take(document.pk)
-    assert claim is not None
+    [claim] = claims.take()
     services.delete_document(document=document)
     run_jobs()
     assert left() == 1
@@ -93,8 +92,7 @@ def test_a_worker_that_slept_through_the_erasure_has_what_it_sent_erased(
     upload: Upload, run_jobs: RunJobs, agent: FakeAgent
 ) -> None:
     document = upload(LONG)
-    claim = claims.take(document.pk)
-    assert claim is not None
+    [claim] = claims.take()
     services.delete_document(document=document)
     Document.objects.update(lease_until=None)
     run_jobs()
@@ -107,7 +105,7 @@ def test_a_worker_that_slept_through_the_erasure_has_what_it_sent_erased(
 
 def test_a_lease_that_runs_out_is_waited_for_no_longer(upload: Upload, run_jobs: RunJobs, agent: FakeAgent) -> None:
     document = upload(LONG)
-    claims.take(document.pk)
+    claims.take()
     services.delete_document(document=document)
     Document.objects.update(lease_until=Now())
     run_jobs()
@@ -141,7 +139,8 @@ def test_a_bot_waits_for_its_workers_and_for_the_store(
     ingested: Upload, upload: Upload, run_jobs: RunJobs, agent: FakeAgent, bot: Bot
 ) -> None:
     ingested(LONG)
-    claims.take(upload(b"Under way.").pk)
+    upload(b"Under way.")
+    claims.take()
     bots.delete_bot(bot=bot)
     run_jobs()
     assert Document.objects.filter(state=State.DELETING).count() == 2
@@ -171,7 +170,8 @@ def test_an_account_goes_with_its_bots_and_conversations(
 def test_an_account_waits_for_the_work_on_its_documents(
     upload: Upload, run_jobs: RunJobs, agent: FakeAgent, owner: User
 ) -> None:
-    claims.take(upload(b"Under way.").pk)
+    upload(b"Under way.")
+    claims.take()
     users.delete_account(user=owner)
     run_jobs()
     assert User.objects.filter(pk=owner.pk).exists()

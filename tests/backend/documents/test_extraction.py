@@ -6,17 +6,19 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from backend.documents import extraction
+from backend.documents import forking
 from backend.documents.extraction import ExtractedPage, ExtractionFailed, extract
-from backend.documents.parser import child
+from backend.documents.parser import server
 from tests.backend.documents.samples import docx, paragraph, pdf, poison_pdf
 
 MIB = 1024 * 1024
@@ -40,13 +42,17 @@ def why(data: bytes, name: str) -> ExtractionFailed:
 
 
 @pytest.fixture
-def program(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts another program in the parser's place, as a taken-over parser would be."""
+def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Puts other code in the reader's place, as a taken-over parser would run: it gets the `request`."""
 
     def put(code: str) -> None:
-        monkeypatch.setattr(extraction, "_PROGRAM", code)
+        work = f"def work(request):\n{textwrap.indent(code, '    ')}\n"
+        monkeypatch.setattr(forking, "_PROGRAM", forking._PROGRAM.replace("main()", f"{work}main(work)"))
+        forking.stop_server()
 
-    return put
+    yield put
+    monkeypatch.undo()
+    forking.stop_server()
 
 
 @pytest.mark.parametrize(
@@ -149,14 +155,11 @@ def test_progress_is_told_and_may_end_the_work(program: Callable[[str], None]) -
 
 
 CONFINED = """
-import sys
-sys.path.insert(0, {root!r})
-import json, os, resource, socket
-from backend.documents.parser import child, pdf
-child._end_with(os.getppid())
-child._leave_the_network()
+import json, os, resource, signal, socket
+from backend.documents.parser import child
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 {before}
-child._limit(memory=1 << 30, seconds=5, descriptors=pdf.DESCRIPTORS)
+child.limit(memory=1 << 30, seconds=5, descriptors=3)
 facts = dict(environment=dict(os.environ), core=resource.getrlimit(resource.RLIMIT_CORE)[1])
 try:
     {attempt}
@@ -182,10 +185,7 @@ def test_a_taken_over_parser_reaches_nothing(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         names = {"port": listener.getsockname()[1], "path": tmp_path / "out"}
-        code = CONFINED.format(
-            root=extraction._ROOT, before=before.format(**names), attempt=attempt.format(**names)
-        ).replace("import json, os", "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nimport json, os")
-        program(code)
+        program(CONFINED.format(before=before.format(**names), attempt=attempt.format(**names)))
         label = extracted(b"x", "text")[0].label
     assert '"outcome": "OSError"' in label or "Error" in label.partition('"outcome": ')[2]
     assert '"core": 0' in label
@@ -197,31 +197,115 @@ def test_the_parser_sees_no_environment(program: Callable[[str], None], monkeypa
     assert "canary" not in extracted(b"x", "text")[0].label
 
 
-def test_the_parser_ends_with_its_worker(tmp_path: Any) -> None:
-    """kill -9 of the worker leaves no parser behind."""
+def test_a_parser_has_no_descriptor_but_its_own(program: Callable[[str], None]) -> None:
+    program(
+        "import json, os\n"
+        "found = [name for name in range(3, 256) if os.path.exists(f'/proc/self/fd/{name}')]\n"
+        "print(json.dumps(dict(label=str(found), text='')))\nprint('{\"done\": true}')"
+    )
+    assert extracted(b"x", "text")[0].label == "[]"
+
+
+def test_a_parser_leaves_nothing_to_the_next(program: Callable[[str], None]) -> None:
+    """Each file has a process of its own, forked from one that has read none."""
+    program(
+        "import builtins, json, sys\n"
+        "seen = getattr(builtins, 'seen', '')\nbuiltins.seen = sys.stdin.read()\n"
+        "print(json.dumps(dict(label=seen, text='')))\nprint('{\"done\": true}')"
+    )
+    assert [extracted(data, "text")[0].label for data in (b"one", b"two")] == ["", ""]
+
+
+def test_what_a_parser_started_is_gone_though_the_parser_ended_well(
+    program: Callable[[str], None], tmp_path: Path
+) -> None:
+    program(
+        "import subprocess, sys\n"
+        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], stdout=subprocess.DEVNULL)\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid))\n"
+        "print('{\"done\": true}')"
+    )
+    extracted(b"x", "text")
+    time.sleep(0.1)
+    with pytest.raises(ProcessLookupError):
+        _alive(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "stuck"])
+def test_a_parser_server_that_does_not_answer_is_replaced(how: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forking, "START_SECONDS", 1.0)
+    assert extracted(b"one", "text")
+    before = forking._running().process.pid
+    os.kill(before, how)
+    assert [page.text for page in extracted(b"two", "text")] == ["two"]
+    assert forking._running().process.pid != before
+    with pytest.raises(ProcessLookupError):
+        _alive(before)
+
+
+def test_a_file_whose_server_died_under_it_is_read_by_the_next(program: Callable[[str], None], tmp_path: Path) -> None:
+    program(
+        "import os, signal, time\n"
+        f"mark = {str(tmp_path / 'mark')!r}\n"
+        "if not os.path.exists(mark):\n"
+        "    open(mark, 'w').close()\n    os.kill(os.getppid(), signal.SIGKILL)\n    time.sleep(60)\n"
+        'print(\'{"label": "second", "text": ""}\')\nprint(\'{"done": true}\')'
+    )
+    assert extracted(b"x", "text")[0].label == "second"
+
+
+def test_a_file_that_kills_the_server_each_time_has_crashed_the_parser(program: Callable[[str], None]) -> None:
+    program("import os, signal, time\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(60)")
+    failure = why(b"x", "text")
+    assert (failure.code, failure.crashed) == ("parser_crashed", True)
+
+
+def test_files_are_read_at_once(program: Callable[[str], None]) -> None:
+    program("import time; time.sleep(1); print('{\"done\": true}')")
+    begun = time.monotonic()
+    threads = [threading.Thread(target=extracted, args=(b"x", "text")) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - begun < 6
+
+
+def test_the_parser_and_its_server_end_with_their_worker() -> None:
+    """kill -9 of the worker leaves nothing behind."""
     code = f"""
-import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, '-I', '-c', '''
-import sys, os, time
-sys.path.insert(0, {extraction._ROOT!r})
-from backend.documents.parser import child
-child._end_with(os.getppid())
-print(os.getpid(), flush=True)
+import sys, tempfile, time, threading
+sys.path.insert(0, {forking._ROOT!r})
+from django.conf import settings
+settings.configure(ROOT={forking._ROOT!r})
+from backend.documents import forking
+forking._PROGRAM = forking._PROGRAM.replace("main()", "import os, time; main(lambda r: (print(os.getpid(), flush=True), time.sleep(60)))")
+parser = forking.start_parser({{"format": "text"}}, tempfile.TemporaryFile())
+print(forking._running().process.pid, open(parser.output).readline(), flush=True)
 time.sleep(60)
-'''])
-time.sleep(60)
-"""
+"""  # noqa: E501
     worker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert worker.stdout is not None
-    parser = int(worker.stdout.readline())
+    server, parser = map(int, worker.stdout.readline().split())
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     worker.stdout.close()
     time.sleep(0.5)
-    with pytest.raises(ProcessLookupError):
-        _alive(parser)
+    for pid in (server, parser):
+        with pytest.raises(ProcessLookupError):
+            _alive(pid)
 
 
-def test_an_orphan_does_not_begin(program: Callable[[str], None]) -> None:
+def test_a_server_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    idle = "import backend.documents.parser.server as server\nserver.IDLE_SECONDS = 0.2\nmain()"
+    monkeypatch.setattr(forking, "_PROGRAM", forking._PROGRAM.replace("main()", idle))
+    forking.stop_server()
+    assert extracted(b"one", "text")
+    forking._running().process.wait(10)
+    assert [page.text for page in extracted(b"two", "text")] == ["two"]
+    forking.stop_server()
+
+
+def test_an_orphan_does_not_begin() -> None:
     with pytest.raises(SystemExit):
-        child._end_with(1)
+        server.end_with(1)

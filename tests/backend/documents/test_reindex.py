@@ -8,9 +8,11 @@ import pytest
 from agent_service.contract import Hit
 from backend.bots import services as bots
 from backend.bots.models import Bot
-from backend.documents import claims, ingestion, services
+from backend.documents import claims, services
+from backend.documents.batches import Batch
 from backend.documents.errors import DocumentBusy, DocumentNotFound, NothingToRetry
 from backend.documents.models import Chunk, Document, DocumentVersion, State, VersionState
+from backend.documents.serving import serve
 from tests.backend.documents.fake_agent import FakeAgent, refusal
 from tests.backend.documents.fixtures import RunJobs
 
@@ -94,11 +96,10 @@ def test_settings_that_change_amid_the_work_are_seen_to_at_its_end(
     version = DocumentVersion.objects.get(document=document)
     DocumentVersion.objects.filter(pk=version.pk).update(state=VersionState.BUILDING)
     Document.objects.update(wake_at=None)
-    claim = claims.take(document.pk)
-    assert claim is not None
+    [claim] = claims.take()
     Chunk.objects.update(embedded=True)
     bots.update_bot(bot=bot, author=bot.owner, changes={}, configuration={"chunk_chars": 200, "chunk_overlap": 0})
-    ingestion._serve(claim, version)
+    serve(Batch([claim]), {document.pk: version}, Bot.objects.get().index)
     document.refresh_from_db()
     assert (document.state, document.version) == (State.QUEUED, version)
     run_jobs()

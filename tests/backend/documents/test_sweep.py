@@ -64,7 +64,7 @@ def test_a_document_of_a_killed_worker_is_taken_up_again(
     upload: Upload, run_jobs: RunJobs, agent: FakeAgent, lose_jobs: Callable[[], None]
 ) -> None:
     document = upload(LONG)
-    claims.take(document.pk)
+    claims.take()
     lose_jobs()
     sweeping.sweep()
     assert waiting() == []

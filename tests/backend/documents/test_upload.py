@@ -144,6 +144,7 @@ def test_an_odd_name_is_shown_tamed_and_offered_back_safely(api: APIClient, bot:
     assert len(shown) <= 255
     offered = api.get(f"/api/v1/documents/{response.json()['id']}/file/")
     assert offered.headers["Content-Disposition"].startswith("attachment; filename")
+    assert offered.getvalue() == b"Hello."
 
 
 def test_the_same_content_is_told_and_not_stored_twice(api: APIClient, bot: Bot) -> None:
@@ -207,7 +208,9 @@ def test_uploads_are_limited_by_the_hour(api: APIClient, bot: Bot, settings: Set
 def test_the_limits_are_told_before_the_upload(api: APIClient, bot: Bot, settings: Settings) -> None:
     limits = api.get(f"{url_of(bot)}limits/").json()
     assert limits["file_bytes"] == settings.UPLOAD_LIMIT_BYTES
-    assert {form["name"] for form in limits["formats"]} == {"pdf", "docx", "html", "markdown", "text"}
+    assert {form["name"] for form in limits["formats"]} >= {"pdf", "docx", "html", "markdown", "text"}
+    assert all(form["extensions"] for form in limits["formats"])
+    assert (limits["request_files"], limits["quota"]["files"]["used"]) == (settings.UPLOAD_LIMIT_FILES, 0)
 
 
 def test_the_list_is_newest_first_and_filtered(api: APIClient, bot: Bot) -> None:

@@ -34,7 +34,7 @@ class Worker:
             "DATA_DIR": str(settings.DATA_DIR),
             "STORAGE_DIR": str(settings.STORAGE_DIR),
             "AGENT_URL": settings.AGENT_URL,
-            "DATABASE_POOL_SIZE": "6",
+            "DATABASE_POOL_SIZE": "12",
             **FAST,
             **environment,
         }

@@ -1,17 +1,22 @@
 import asyncio
 import logging
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from procrastinate import App
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.django_connector import DjangoConnector
 
+from backend.bots import indexes
+from backend.documents import claims
 from backend.documents.claims import draining
 
 logger = logging.getLogger(__name__)
 
+SYNC = "sources.sync"  # of an app above this one
 POLL_SECONDS = 1.0  # a job that was scheduled for later has no notification
 
 
@@ -29,28 +34,46 @@ async def _work() -> bool:
     # A second app for the worker's own connections: jobs that enqueue jobs stay on Django's connection, and so in their
     # own transaction.
     worker_app = app.with_connector(app.connector.get_worker_connector())
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(sum(at_once for _, at_once in _lanes()), "job"))
     async with worker_app.open_async():
-        running = asyncio.create_task(
-            worker_app.run_worker_async(
-                concurrency=settings.WORKER_CONCURRENCY,
-                fetch_job_polling_interval=POLL_SECONDS,
-                shutdown_graceful_timeout=settings.SHUTDOWN_GRACE.total_seconds(),
-                delete_jobs="always",
-                install_signal_handlers=False,
-            )
-        )
-        loop = asyncio.get_running_loop()
+        lanes = [asyncio.create_task(_lane(worker_app, *lane)) for lane in _lanes()]
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _stop, running)
-        logger.info("The worker is running, %s jobs at a time.", settings.WORKER_CONCURRENCY)
-        try:
-            await running
-        except asyncio.CancelledError:
-            return True
-    return False
+            loop.add_signal_handler(number, _stop, lanes)
+        logger.info("The worker is running, %s documents at a time.", settings.WORKER_CONCURRENCY)
+        await asyncio.wait(lanes, return_when=asyncio.FIRST_COMPLETED)
+        if not draining.is_set():
+            _stop(lanes)
+            await asyncio.wait(lanes)
+            for lane in lanes:
+                if not lane.cancelled() and (error := lane.exception()):
+                    logger.error("The worker stopped: %s", error)
+            return False
+        await asyncio.wait(lanes)
+    return True
 
 
-def _stop(running: "asyncio.Task[None]") -> None:
+def _lanes() -> list[tuple[list[str], int]]:
+    """Queues with how much of them is done at once, side by side: what takes long keeps its like waiting, and nothing
+    else."""
+    long = {claims.INGEST: settings.WORKER_CONCURRENCY, SYNC: settings.SYNC_CONCURRENCY, indexes.BUILD: 1}
+    others = {task.queue for task in app.tasks.values()} - long.keys()
+    return [*(([queue], at_once) for queue, at_once in long.items()), (sorted(others), settings.WORKER_CONCURRENCY)]
+
+
+async def _lane(worker_app: App, queues: list[str], at_once: int) -> None:
+    await worker_app.run_worker_async(
+        queues=queues,
+        concurrency=at_once,
+        fetch_job_polling_interval=POLL_SECONDS,
+        shutdown_graceful_timeout=settings.SHUTDOWN_GRACE.total_seconds(),
+        delete_jobs="always",
+        install_signal_handlers=False,
+    )
+
+
+def _stop(lanes: "list[asyncio.Task[None]]") -> None:
     """Documents under way are handed back at the next opportunity; other jobs are finished."""
     draining.set()
-    running.cancel()
+    for lane in lanes:
+        lane.cancel()
