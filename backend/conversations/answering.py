@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 from django.conf import settings
+from rest_framework.serializers import DateTimeField
 
 from agent_service import contract
 from backend.agent_client import AgentClient, Scope
@@ -14,16 +15,24 @@ from backend.conversations.endings import Outcome
 from backend.conversations.errors import TurnInterrupted, TurnRestarting
 from backend.conversations.history import estimated_tokens
 from backend.conversations.models import AnswerState
+from backend.conversations.search import found_passages
+from backend.conversations.services import curated_cost
 from backend.conversations.turns import Turn
 from backend.core.database import in_database
 from backend.core.errors import ChatSphereError
-from backend.documents.passages import SPARE_HITS, LivePassage, live_passages
+from backend.curated import answers as curated
+from backend.curated.models import Pair
+from backend.documents.passages import SPARE_HITS, LivePassage
 
 logger = logging.getLogger(__name__)
+
+_DATE = DateTimeField()
 
 
 async def answer(turn: Turn, agent: AgentClient) -> Outcome:
     opened = turn.opened
+    if opened.pair:
+        return await _curated(turn, opened.pair)
     scope = Scope(
         user=opened.answer.user_id,
         bot=opened.bot.pk,
@@ -38,10 +47,26 @@ async def answer(turn: Turn, agent: AgentClient) -> Outcome:
     )
     if opened.version.strictness == Strictness.STRICT and found.confidence < settings.RETRIEVAL_GATE:
         return await _stream(turn, agent, scope)  # without passages a strict bot says that it found nothing
-    passages = await in_database(live_passages, bot=opened.bot, hits=found.hits)
+    passages = await in_database(found_passages, bot=opened.bot, hits=found.hits)
     near = [passage for passage in passages if passage.score >= opened.version.threshold]
     turn.passages = near[: opened.version.top_k]
     return await _stream(turn, agent, scope)
+
+
+async def _curated(turn: Turn, pair: Pair) -> Outcome:
+    """The owner's words as they are, with the place where they stand, if they were read already."""
+    passage = await in_database(curated.cited, pair=pair)
+    turn.passages = [passage] if passage else []
+    turn.show(pair.answer)
+    return Outcome(
+        state=AnswerState.DONE,
+        text=pair.answer,
+        cost=curated_cost(turn.opened.price),
+        finish_reason="stop",
+        input_tokens=0,
+        output_tokens=0,
+        citations=quoting.whole(turn.passages),
+    )
 
 
 async def _stream(turn: Turn, agent: AgentClient, scope: Scope) -> Outcome:
@@ -178,9 +203,15 @@ def _cited(span: endings.CitedSpan, passage: LivePassage) -> dict[str, Any]:
         "document": {"id": str(passage.document_id), "title": passage.document_title},
         "version": passage.version_number,
         "page": span.page,
+        "label": passage.label,
+        "heading": span.heading,
         "start": span.start,
         "end": span.end,
         "quote": span.quote,
+        "link": passage.link,
+        "author": passage.author,
+        "dated": _DATE.to_representation(passage.dated) if passage.dated else None,
         "score": span.score,
         "outdated": False,
+        "changed": passage.changed,
     }

@@ -18,11 +18,12 @@ from backend.conversations.models import Answer, AnswerState
 from backend.conversations.running import running_turns
 from backend.conversations.serializers import AnswerOutput
 from backend.conversations.services import OpenedTurn
-from backend.conversations.streaming import EventStreamRenderer, event_stream, events_of
+from backend.conversations.streaming import frames_of
 from backend.conversations.turns import Turn
 from backend.core.api import error_body
 from backend.core.database import in_database
 from backend.core.deferred import Deferred
+from backend.core.event_stream import EventStreamRenderer, as_json, event_stream
 
 
 class TurnResponse(Response):
@@ -58,28 +59,20 @@ class TurnView(APIView):
                 return Deferred(functools.partial(_answered, response))
             if isinstance(response, AttachResponse):
                 return Deferred(functools.partial(_attached, response))
-            return _as_json(response)
+            return as_json(response)
 
         return view
 
 
-def _as_json(response: Response) -> Response:
-    """A refusal or a list, asked for as a stream, is JSON all the same."""
-    if isinstance(getattr(response, "accepted_renderer", None), EventStreamRenderer):
-        response.accepted_renderer = JSONRenderer()
-        response.accepted_media_type = JSONRenderer.media_type
-    return response
-
-
 async def _attached(response: AttachResponse) -> HttpResponseBase:
     turn = running_turns().get(response.answer.pk)
-    return event_stream(events_of(response.answer, turn, response.after))
+    return event_stream(frames_of(response.answer, turn, response.after))
 
 
 async def _answered(response: TurnResponse) -> HttpResponseBase:
     answer, turn = await _started(response.opened)
     if isinstance(response.accepted_renderer, EventStreamRenderer):
-        return event_stream(events_of(answer, turn, 0))
+        return event_stream(frames_of(answer, turn, 0))
     if turn is not None:
         await turn.finished()
     return await in_database(_rendered, response=response, answer_id=answer.pk)

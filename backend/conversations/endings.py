@@ -27,6 +27,7 @@ class CitedSpan:
     end: int
     quote: str
     score: float
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ def _end(answer_id: UUID, outcome: Outcome) -> int:
             page=span.page,
             start=span.start,
             end=span.end,
+            heading=span.heading,
             score=span.score,
         )
         for span in outcome.citations

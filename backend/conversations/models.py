@@ -7,7 +7,7 @@ from django.db.models.functions import Now, Substr
 
 from backend.bots.models import Bot, BotVersion, Visibility
 from backend.core.ids import uuid7
-from backend.documents.models import DocumentVersion, Page, State
+from backend.documents.models import DocumentVersion, State
 from backend.users.models import User
 
 
@@ -101,6 +101,7 @@ class Answer(models.Model):
     usage_estimated = models.BooleanField(default=False)
     charged = models.PositiveBigIntegerField(null=True)  # credits; null until settled
     citations_rejected = models.PositiveIntegerField(default=0)
+    curated = models.BooleanField(default=False)  # the owner's own words, given without asking a model
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.CharField(max_length=500, blank=True)
     error_status = models.PositiveSmallIntegerField(null=True)
@@ -139,19 +140,37 @@ class Answer(models.Model):
 
 class CitationQuerySet(models.QuerySet["Citation"]):
     def quoted(self) -> "CitationQuerySet":
-        """Adds `quote`, cut out of the stored page, and what names the document."""
-        length = models.OuterRef("end") - models.OuterRef("start")
-        quotes = _cited_page().values_list(Substr("text", models.OuterRef("start") + 1, length))
-        return self.select_related("version__document").annotate(quote=models.Subquery(quotes))
+        """Adds `quote`, cut out of the stored page, that page's own `label`, `link`, `author` and `dated`, and what
+        names the document. All are null once the document is gone."""
+        length = models.F("end") - models.F("start")
+        return (
+            self.select_related("version__document")
+            .annotate(
+                cited=models.FilteredRelation(
+                    "version__pages", condition=models.Q(version__pages__number=models.F("page"))
+                )
+            )
+            .annotate(
+                quote=_while_there(Substr("cited__text", models.F("start") + 1, length)),
+                **{name: _while_there(models.F(f"cited__{name}")) for name in ("label", "link", "author", "dated")},
+            )
+        )
 
     def opened(self) -> "CitationQuerySet":
         """Adds `page_text` as well."""
-        return self.quoted().annotate(page_text=models.Subquery(_cited_page().values("text")))
+        return self.quoted().annotate(page_text=_while_there(models.F("cited__text")))
 
 
-def _cited_page() -> models.QuerySet[Page]:
-    pages = Page.objects.filter(version=models.OuterRef("version"), number=models.OuterRef("page"))
-    return pages.exclude(version__document__state=State.DELETING)
+def _while_there(shown: Any) -> models.Case:
+    """Nothing of a document that is being deleted."""
+    return models.Case(models.When(version__document__state=State.DELETING, then=models.Value(None)), default=shown)
+
+
+def forget_source(collector: Any, field: Any, citations: Any, using: str) -> None:
+    """What a citation loses with its document: every word of it."""
+    models.SET_NULL(collector, field, citations, using)
+    heading = Citation._meta.get_field("heading")  # noqa: SLF001 - the name of a public interface
+    collector.add_field_update(heading, "", citations)
 
 
 class Citation(models.Model):
@@ -163,10 +182,11 @@ class Citation(models.Model):
 
     answer = models.ForeignKey(Answer, on_delete=models.CASCADE, related_name="citations")
     marker = models.PositiveSmallIntegerField()
-    version = models.ForeignKey(DocumentVersion, on_delete=models.SET_NULL, null=True, related_name="+")
+    version = models.ForeignKey(DocumentVersion, on_delete=forget_source, null=True, related_name="+")
     page = models.PositiveIntegerField()
     start = models.PositiveIntegerField()
     end = models.PositiveIntegerField()
+    heading = models.CharField(max_length=300, blank=True)  # what the passage stood under
     score = models.FloatField()
 
     objects: ClassVar[Any] = CitationQuerySet.as_manager()

@@ -41,10 +41,13 @@ def checked(citations: Iterable[contract.Citation], passages: Sequence[LivePassa
 def whole_passages(text: str, passages: Sequence[LivePassage]) -> list[CitedSpan]:
     """For an answer that was stopped before its citations came: each shown marker opens its whole passage."""
     shown = {int(number) for number in _MARKER.findall(text)}
+    return [span for span in whole(passages) if span.marker in shown]
+
+
+def whole(passages: Sequence[LivePassage]) -> list[CitedSpan]:
+    """Each passage from its first to its last character."""
     return [
-        _span(number, passage, 0, len(passage.text), passage.score)
-        for number, passage in enumerate(passages, start=1)
-        if number in shown
+        _span(number, passage, 0, len(passage.text), passage.score) for number, passage in enumerate(passages, start=1)
     ]
 
 
@@ -63,4 +66,5 @@ def _span(marker: int, passage: LivePassage, start: int, end: int, score: float)
         end=passage.start + end,
         quote=passage.text[start:end],
         score=score,
+        heading=passage.heading,
     )

@@ -16,6 +16,7 @@ from backend.bots.errors import BotNotFound
 from backend.bots.models import Bot
 from backend.bots.services import settle_embedding
 from backend.core.throttling import Limit, hit
+from backend.curated import answers as curated
 from backend.documents.passages import SPARE_HITS, LivePassage, live_passages
 from backend.users.models import User
 
@@ -40,7 +41,12 @@ def search(*, user: User, bot_id: UUID, query: str, limit: int) -> Found:
     if not connection.in_atomic_block:
         connection.close()  # back to the pool, for as long as the agent is waited for
     answer = async_to_sync(_retrieve)(request, scope)
-    return Found(live_passages(bot=bot, hits=answer.hits)[:limit], answer.confidence)
+    return Found(found_passages(bot=bot, hits=answer.hits)[:limit], answer.confidence)
+
+
+def found_passages(*, bot: Bot, hits: Sequence[contract.Hit]) -> list[LivePassage]:
+    """What may be answered from at this moment, best first."""
+    return curated.still_said(live_passages(bot=bot, hits=hits))
 
 
 async def _retrieve(request: contract.RetrieveRequest, scope: Scope) -> contract.RetrieveResponse:

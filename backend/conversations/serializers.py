@@ -47,15 +47,37 @@ class CitationOutput(serializers.Serializer[Citation]):
     document = CitedDocumentOutput(allow_null=True, source="version.document", default=None)
     version = serializers.IntegerField(allow_null=True, source="version.number", default=None)
     page = serializers.IntegerField()
+    label = serializers.CharField(  # type: ignore[assignment]  # DRF takes it for a field, not for its own label
+        allow_null=True, help_text="What the page is: a page, a sheet, a chapter, a post."
+    )
+    heading = serializers.SerializerMethodField(
+        help_text="The headings that the passage stands under, outermost first."
+    )
     start = serializers.IntegerField()
     end = serializers.IntegerField()
     quote = serializers.CharField(allow_null=True)
+    link = serializers.SerializerMethodField(help_text="Where the page, or else its document, came from.")
+    author = serializers.CharField(allow_null=True)
+    dated = serializers.DateTimeField(allow_null=True)
     score = serializers.FloatField()
     outdated = serializers.SerializerMethodField(help_text="The document has a newer version, or is gone.")
+    changed = serializers.SerializerMethodField(help_text="The source has changed since: its content is another one.")
+
+    def get_heading(self, citation: Any) -> str | None:
+        return None if citation.label is None else str(citation.heading)
+
+    def get_link(self, citation: Any) -> str | None:
+        if citation.link is None:
+            return None
+        return str(citation.link or citation.version.document.link)
 
     def get_outdated(self, citation: Citation) -> bool:
         version = citation.version
         return version is None or version.document.version_id != version.pk
+
+    def get_changed(self, citation: Citation) -> bool:
+        version = citation.version
+        return version is not None and version.document.sha256 != version.sha256
 
 
 class OpenedCitationOutput(CitationOutput):
@@ -86,10 +108,18 @@ class FoundPassageOutput(serializers.Serializer[Any]):
     document = FoundDocumentOutput(source="*")
     version = serializers.IntegerField(source="version_number")
     page = serializers.IntegerField()
+    label = serializers.CharField(  # type: ignore[assignment]  # DRF takes it for a field, not for its own label
+        help_text="What the page is: a page, a sheet, a chapter, a post."
+    )
+    heading = serializers.CharField(help_text="The headings that the passage stands under, outermost first.")
     start = serializers.IntegerField()
     end = serializers.IntegerField()
     text = serializers.CharField()
+    link = serializers.CharField(help_text="Where the page, or else its document, came from; or empty.")
+    author = serializers.CharField()
+    dated = serializers.DateTimeField(allow_null=True)
     score = serializers.FloatField(help_text="0 to 1, compared with the best passage for this question.")
+    changed = serializers.BooleanField(help_text="The source's content is another one already; it is being read.")
 
 
 class SearchOutput(serializers.Serializer[Any]):
@@ -127,6 +157,7 @@ class AnswerOutput(serializers.ModelSerializer[Answer]):
             "state",
             "text",
             "model",
+            "curated",
             "finish_reason",
             "citations",
             "citations_rejected",

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Case, Value, When
+from django.db.models import Case, OuterRef, Subquery, Value, When
 from django.db.models.functions import Now
 
 from agent_service.contract import Turn
@@ -24,8 +24,12 @@ from backend.core.errors import IdempotencyKeyReused, RequestInProgress
 from backend.core.throttling import Limit, hit
 from backend.credits import services as ledger
 from backend.credits.models import Price
+from backend.curated import answers as curated
+from backend.curated.models import Pair
 from backend.users.models import User
 
+CURATED = "curated"
+"""Stands where the model's id does, in an answer that a pair gives and in the price book."""
 HISTORY_EXCHANGES = 20
 TITLE_CHARS = 80
 
@@ -40,7 +44,7 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class OpenedTurn:
-    """A turn whose credits are held and which waits to be run."""
+    """A turn whose credits are held and which waits to be run; of one that a `pair` answers no model is asked."""
 
     answer: Answer
     bot: Bot
@@ -48,6 +52,7 @@ class OpenedTurn:
     question: str
     history: list[Turn]
     price: Price
+    pair: Pair | None = None
 
 
 def create_conversation(*, user: User, bot_id: UUID, title: str = "") -> Conversation:
@@ -81,7 +86,7 @@ def ask(*, user: User, conversation_id: UUID, text: str, key: RequestKey | None 
     """
     if key and (earlier := _answer_with(user, key)):
         return earlier
-    return _open(_conversation_to_ask(user, conversation_id), text=text, key=key)
+    return _open(_conversation_to_ask(user, conversation_id, text), text=text, key=key)
 
 
 def regenerate(*, user: User, message_id: UUID, key: RequestKey | None = None) -> OpenedTurn | Answer:
@@ -91,7 +96,7 @@ def regenerate(*, user: User, message_id: UUID, key: RequestKey | None = None) -
     message: Message | None = Message.objects.of(user).filter(pk=message_id).first()
     if message is None:
         raise ConversationNotFound
-    conversation = _conversation_to_ask(user, message.conversation_id)
+    conversation = _conversation_to_ask(user, message.conversation_id, message.text)
     if Message.objects.filter(conversation=conversation, pk__gt=message.pk).exists():
         raise NothingToRegenerate
     return _open(conversation, text=message.text, key=key, message=message)
@@ -114,9 +119,11 @@ def _answer_with(user: User, key: RequestKey) -> Answer | None:
     return earlier
 
 
-def _conversation_to_ask(user: User, conversation_id: UUID) -> Conversation:
+def _conversation_to_ask(user: User, conversation_id: UUID, text: str) -> Any:
+    """The conversation, with `pair`: the id of the curated pair that answers `text`, found in the same statement."""
     conversations = Conversation.objects.of(user).select_related("bot__owner", "bot__version")
-    conversation: Conversation | None = conversations.filter(pk=conversation_id).first()
+    pairs = curated.matching(text, bot=OuterRef("bot")).values("pk")[:1]
+    conversation = conversations.annotate(pair=Subquery(pairs)).filter(pk=conversation_id).first()
     if conversation is None:
         raise ConversationNotFound
     if not conversation.can_ask:
@@ -126,22 +133,28 @@ def _conversation_to_ask(user: User, conversation_id: UUID) -> Conversation:
     return conversation
 
 
-def _open(
-    conversation: Conversation, *, text: str, key: RequestKey | None, message: Message | None = None
-) -> OpenedTurn:
+def _open(conversation: Any, *, text: str, key: RequestKey | None, message: Message | None = None) -> OpenedTurn:
     bot, version = conversation.bot, conversation.bot.configuration
-    settle_embedding(bot=bot)
-    model = catalogue.model(version.model)
+    pair = curated.answering(conversation.pair) if conversation.pair else None
+    if pair is None:
+        settle_embedding(bot=bot)
+    model = CURATED if pair else catalogue.model(version.model)
     price = ledger.price_for(model)
-    history = _history(conversation, without=message)
+    amount = max(1, curated_cost(price)) if pair else _ceiling(version, text, price)
+    history = [] if pair else _history(conversation, without=message)
     try:
         with transaction.atomic():
             message = message or _store_message(conversation, text)
             answer = _store_answer(message, version, model, key)
-            ledger.hold(user=conversation.user, amount=_ceiling(version, text, price), reference=answer.pk, price=price)
+            ledger.hold(user=conversation.user, amount=amount, reference=answer.pk, price=price)
     except IntegrityError as exc:
         raise _clash(exc, conversation.user, key) from exc
-    return OpenedTurn(answer=answer, bot=bot, version=version, question=text, history=history, price=price)
+    return OpenedTurn(answer=answer, bot=bot, version=version, question=text, history=history, price=price, pair=pair)
+
+
+def curated_cost(price: Price) -> int:
+    """Of an answer that a pair gives: nothing, unless the price book has a price for CURATED itself."""
+    return price.cost(0, 0) if price.model == CURATED else 0
 
 
 def _store_message(conversation: Conversation, text: str) -> Message:
@@ -158,6 +171,7 @@ def _store_answer(message: Message, version: BotVersion, model: str, key: Reques
         user_id=message.user_id,
         bot_version=version,
         model=model,
+        curated=model == CURATED,
         lease_until=Now() + settings.TURN_LEASE,
         idempotency_key=key.key if key else None,
         fingerprint=key.fingerprint if key else "",

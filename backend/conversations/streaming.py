@@ -6,44 +6,21 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 from uuid import UUID
 
-from django.http import StreamingHttpResponse
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 
 from backend.conversations.models import Answer, AnswerState
 from backend.conversations.serializers import AnswerOutput
 from backend.conversations.turns import Event, Turn, meta_event
 from backend.core.database import in_database
+from backend.core.event_stream import STILL_HERE, frame
 
 POLL_SECONDS = 0.5
 
 
-class EventStreamRenderer(BaseRenderer):
-    """Lets a client ask for `text/event-stream`; the stream itself is made by `event_stream`."""
-
-    media_type = "text/event-stream"
-    format = "events"
-    charset = None
-
-    def render(self, *_: Any, **__: Any) -> bytes:
-        raise TypeError("A stream is not rendered at once.")
-
-
-def event_stream(events: AsyncIterator[Event | None]) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(_frames(events), content_type=EventStreamRenderer.media_type)
-    response["Cache-Control"] = "no-store"
-    response["X-Accel-Buffering"] = "no"  # nginx would otherwise hold the events back
-    return response
-
-
-async def _frames(events: AsyncIterator[Event | None]) -> AsyncGenerator[bytes, None]:
-    async for event in events:
-        yield b": still here\n\n" if event is None else frame(event)
-
-
-def frame(event: Event) -> bytes:
-    """One line of JSON: whatever the text holds, it cannot end the line and begin an event of its own."""
-    data = json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))
-    return f"id: {event.position}\nevent: {event.name}\ndata: {data}\n\n".encode()
+async def frames_of(answer: Answer, turn: Turn | None, after: int) -> AsyncGenerator[bytes, None]:
+    """As they go over the wire."""
+    async for event in events_of(answer, turn, after):
+        yield STILL_HERE if event is None else frame(event.name, event.data, event.position)
 
 
 async def events_of(answer: Answer, turn: Turn | None, after: int) -> AsyncIterator[Event | None]:

@@ -11,6 +11,7 @@ from django.conf import settings
 from backend.conversations.endings import Outcome
 from backend.conversations.models import Answer
 from backend.conversations.services import OpenedTurn
+from backend.core.event_stream import happens
 from backend.documents.passages import LivePassage
 
 
@@ -25,7 +26,8 @@ class Event:
 
 def meta_event(answer: Answer) -> Event:
     ids = {"answer_id": answer.pk, "message_id": answer.message_id, "conversation_id": answer.conversation_id}
-    return Event("meta", {**{name: str(value) for name, value in ids.items()}, "model": answer.model}, 0)
+    shown = {name: str(value) for name, value in ids.items()}
+    return Event("meta", {**shown, "model": answer.model, "curated": answer.curated}, 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +86,7 @@ class Turn:
                     for event in self.ending:
                         yield event
                     return
-                elif not await _happens(changed, settings.STREAM_HEARTBEAT.total_seconds()):
+                elif not await happens(changed, settings.STREAM_HEARTBEAT.total_seconds()):
                     yield None
         finally:
             self.readers -= 1
@@ -105,12 +107,3 @@ class Turn:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -68,6 +68,7 @@ def know(bot: Bot, text: str = PAGE) -> Knowledge:
         document=document,
         number=1,
         state=VersionState.READY,
+        sha256="0" * 64,
         embedding="local:wordllama:256",
         chunk_chars=1000,
         chunk_overlap=150,

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class CuratedConfig(AppConfig):
+    name = "backend.curated"
+    label = "curated"
