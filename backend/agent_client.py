@@ -133,6 +133,12 @@ class AgentClient:
             "/vectors/list", request, scope, contract.ListVectorsResponse, settings.AGENT_CALL_SECONDS
         )
 
+    async def list_namespaces(self, request: contract.ListNamespacesRequest) -> contract.ListNamespacesResponse:
+        """Of everybody: only for what the operator runs."""
+        return await self._post(
+            "/vectors/namespaces", request, Scope(), contract.ListNamespacesResponse, settings.AGENT_INGEST_SECONDS
+        )
+
     async def models(self) -> contract.ModelsResponse:
         headers = _headers("GET", "/models", b"", Scope())
         response = await self._exchange("GET", "/models", b"", headers, settings.AGENT_CALL_SECONDS)

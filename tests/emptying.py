@@ -9,10 +9,11 @@ from django.db import connection
 from django.db.models.signals import post_migrate
 
 price_book = importlib.import_module("backend.credits.migrations.0003_price_book")
+plans = importlib.import_module("backend.credits.migrations.0004_plans")
 
 
 def allow_emptying() -> None:
-    """Let Django's own flush, and no other statement, past the triggers; refill the price book after it."""
+    """Let Django's own flush, and no other statement, past the triggers; refill price book and plans after it."""
     connection.execute_wrappers.append(_as_replica)
     post_migrate.connect(_refill, sender=apps.get_app_config("credits"))
 
@@ -31,3 +32,4 @@ def _as_replica(execute: Callable[..., Any], sql: Any, params: Any, many: bool, 
 
 def _refill(**_: Any) -> None:
     price_book.fill(apps, None)
+    plans.fill(apps, None)
