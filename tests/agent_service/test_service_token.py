@@ -40,7 +40,12 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 
 HS256 = {"alg": "HS256", "typ": "JWT"}
-NOW = int(time.time())
+
+
+def now() -> int:
+    """When it is sent, not when this module was read: a run takes minutes."""
+    return int(time.time())
+
 
 FORGED: dict[str, Callable[[], str | None]] = {
     "missing": lambda: None,
@@ -73,13 +78,13 @@ FORGED: dict[str, Callable[[], str | None]] = {
     "no issue time": lambda: raw(HS256, claims(iat=None)),
     "no id": lambda: raw(HS256, claims(jti=None)),
     "a short id": lambda: raw(HS256, claims(jti="abc")),
-    "expiry a string": lambda: raw(HS256, claims(exp=str(NOW + 30))),
+    "expiry a string": lambda: raw(HS256, claims(exp=str(now() + 30))),
     "expiry infinite": lambda: raw(HS256, json.dumps(claims()).replace(str(claims()["exp"]), "1e400").encode()),
     "expiry NaN": lambda: raw(HS256, claims(exp=float("nan"))),
-    "expired": lambda: raw(HS256, claims(iat=NOW - 40, exp=NOW - 10)),
-    "lives too long": lambda: raw(HS256, claims(exp=NOW + 3600)),
+    "expired": lambda: raw(HS256, claims(iat=now() - 40, exp=now() - 10)),
+    "lives too long": lambda: raw(HS256, claims(exp=now() + 3600)),
     "expires before it begins": lambda: raw(HS256, claims(exp=int(time.time()) - 60)),
-    "from the future": lambda: raw(HS256, claims(iat=NOW + 600, exp=NOW + 630)),
+    "from the future": lambda: raw(HS256, claims(iat=now() + 600, exp=now() + 630)),
     "other method": lambda: raw(HS256, claims(method="GET")),
     "other path": lambda: raw(HS256, claims(path="/vectors/delete")),
     "other body": lambda: raw(HS256, claims(body=hashlib.sha256(b"other").hexdigest())),
