@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import logging
 import signal
 import subprocess
 import sys
@@ -45,6 +46,7 @@ class Alone:
 
 
 def main() -> None:
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each of 200 uploads
     known: dict[str, Alone] = {}
     with running_stack(SIGNUP_GRANT="1000000000", UPLOAD_LIMIT_PER_HOUR="0") as stack:
         _compare(stack, KEYLESS, _settings(stack), known)
