@@ -56,7 +56,7 @@ DATABASES = {
         "OPTIONS": {
             "connect_timeout": 5,
             **_dsn,
-            "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": DATABASE_POOL_TIMEOUT},
+            "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": DATABASE_POOL_TIMEOUT, "max_idle": 60},
         },
     }
 }

@@ -66,6 +66,8 @@ async def _lane(worker_app: App, queues: list[str], at_once: int) -> None:
         queues=queues,
         concurrency=at_once,
         fetch_job_polling_interval=POLL_SECONDS,
+        # Each listener is a connection of its own; what takes long may begin a poll later.
+        listen_notify=not {SYNC, indexes.BUILD} & {*queues},
         shutdown_graceful_timeout=settings.SHUTDOWN_GRACE.total_seconds(),
         delete_jobs="always",
         install_signal_handlers=False,
