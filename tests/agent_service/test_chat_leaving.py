@@ -34,13 +34,19 @@ def no_collector() -> Iterator[None]:
     gc.enable()
 
 
-async def all_closed(emulator: Emulator) -> float:
-    """Seconds until the emulator has seen every client leave."""
+async def ends(emulator: Emulator) -> list[str | None]:
+    """How the emulator saw each call end; it may learn of it a moment after the reader."""
     started = time.monotonic()
     while emulator.journal.open_streams:
         assert time.monotonic() - started < SECONDS
         await asyncio.sleep(0.005)
-    assert [call.ended for call in emulator.journal.calls] == ["client_closed"] * TIMES
+    return [call.ended for call in emulator.journal.calls]
+
+
+async def all_closed(emulator: Emulator) -> float:
+    """Seconds until the emulator has seen every client leave."""
+    started = time.monotonic()
+    assert await ends(emulator) == ["client_closed"] * TIMES
     return time.monotonic() - started
 
 
@@ -98,4 +104,4 @@ async def cancelled(patient: LangChainChat, emulator: Emulator) -> None:
 
 async def test_a_stream_read_to_its_end_is_not_cut(patient: LangChainChat, emulator: Emulator, vendor: Vendor) -> None:
     await read_all(patient)
-    assert [call.ended for call in emulator.journal.calls] == ["complete"]
+    assert await ends(emulator) == ["complete"]
