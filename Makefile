@@ -1,6 +1,6 @@
 # Every target sets up what it needs by itself; Python 3.11 is all that has to be there.
 .DEFAULT_GOAL := help
-.PHONY: help run run-with-emulators test test-promises check format bench bench-ingest bench-retrieval admin manage lock clean setup-run setup-dev
+.PHONY: help run run-with-emulators test test-promises check format bench bench-ingest bench-retrieval bench-answers bench-latency admin manage lock clean setup-run setup-dev setup-neural
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 INSTALL = python=$$(PYTHON="$(PYTHON)" sh launcher/python.sh) && "$$python" launcher/install.py
@@ -49,8 +49,14 @@ bench: setup-dev ## Measure latency, throughput and ingestion, side by side with
 bench-ingest: setup-dev ## Measure ingestion beside the parser and the embedder alone
 	@exec $(PY) -m bench.ingestion $(ARGS)
 
+bench-answers: setup-dev ## Measure what keyless answers cite and refuse on ../shared/data
+	@exec $(PY) -m bench.answer_quality $(ARGS)
+
 bench-retrieval: setup-dev ## Measure what is found: BM25, dense and fused on ../shared/data
 	@exec $(PY) -m bench.retrieval $(ARGS)
+
+bench-latency: setup-dev ## Measure retrieval over many passages and many bots, beside an exact search (ARGS="--passages 1000000")
+	@exec $(PY) -m bench.latency $(ARGS)
 
 lock: ## Re-make requirements/*.txt after editing a *.in
 	@python=$$(PYTHON="$(PYTHON)" sh launcher/python.sh) && PYTHON=$$python exec bash requirements/compile.sh
@@ -58,6 +64,9 @@ lock: ## Re-make requirements/*.txt after editing a *.in
 clean: ## Remove the virtual environment and caches; .env and the data in .data stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup-neural: setup-run ## Install the small neural embedder (LOCAL_NEURAL=1 then offers it)
+	@$(INSTALL) neural
 
 setup-run:
 	@$(INSTALL) run

@@ -60,7 +60,8 @@ def _create(venv: Path) -> None:
 def _pip(venv: Path, lock: Path) -> None:
     print(f"Installing requirements/{lock.name} into {venv.name} (the first time this takes a minute) ...", flush=True)
     begun = time.monotonic()
-    options = ["-qq", "--no-input", "--disable-pip-version-check", "--require-hashes"]
+    # A lock names all that is needed, and leaves out what a package only says that it needs (overrides.in).
+    options = ["-qq", "--no-input", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
     # Wheels only, so that no compiler is needed; pyaes (of Telethon) is plain Python and exists as source alone.
     options += ["--only-binary", ":all:", "--no-binary", "pyaes"]
     command = [str(venv / "bin" / "python"), "-m", "pip", "install", *options, "-r", str(lock)]

@@ -9,7 +9,7 @@ trap 'rm -rf "$tool"' EXIT
 "$tool/bin/python" -m pip install -qq --no-input --disable-pip-version-check uv
 compile() {
     "$tool/bin/uv" pip compile --universal --python-version 3.11 --generate-hashes \
-        --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet "$@"
+        --no-emit-index-url --no-emit-find-links --no-header --no-annotate --override overrides.in --quiet "$@"
 }
 compile dev.in -o dev.txt "$@"
-for name in run backend agent; do compile "$name.in" -c dev.txt -o "$name.txt" "$@"; done
+for name in run backend agent neural; do compile "$name.in" -c dev.txt -o "$name.txt" "$@"; done
