@@ -63,6 +63,13 @@ class NoSuchModel(NotFound):
     code = "model_unknown"
 
 
+class UnknownNamespaces(AgentServiceError):
+    """The names of these namespaces are needed once more."""
+
+    status = 409
+    code = "unknown_namespaces"
+
+
 class MethodNotAllowed(AgentServiceError):
     """This address does not answer this method."""
 

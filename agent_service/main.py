@@ -6,15 +6,19 @@ import logging.config
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from agent_service.api import refusals, routes, schema
+from agent_service.api import processing, refusals, routes, schema
 from agent_service.api.request_id import RequestIdMiddleware
 from agent_service.api.tokens import TokenGate, UsedTokens
+from agent_service.errors import Misconfigured
+from agent_service.pipeline.agents.registry import FOLDER, read_agents
 from agent_service.pipeline.catalogue import Catalogue
 from agent_service.pipeline.service import Service
+from agent_service.pipeline.tending import tended
 from agent_service.providers import registry
 from agent_service.settings import Settings
 
@@ -22,19 +26,23 @@ OpenCatalogue = Callable[[Settings], AbstractAsyncContextManager[Catalogue]]
 
 
 def create_app(settings: Settings, open_catalogue: OpenCatalogue = registry.opened) -> FastAPI:
-    """`open_catalogue` gives the models and the store, open for as long as the service runs."""
+    """`open_catalogue` gives the models and the store, open for as long as the service runs. Raises Misconfigured where
+    an agent's file is not as it should be.
+    """
+    agents = read_agents(FOLDER, *([Path(settings.agents_folder)] if settings.agents_folder else []))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_catalogue(settings) as catalogue:
-            app.state.service = Service(settings, catalogue)
+            app.state.service = Service(settings, catalogue, agents)
             app.state.gate = TokenGate(
                 key=settings.service_key.get_secret_value(),
                 leeway=settings.token_leeway_seconds,
                 used=UsedTokens(settings.token_memory),
             )
             await app.state.service.warm()
-            yield
+            async with tended(catalogue.store, settings.graph_seconds):
+                yield
 
     app = FastAPI(
         title="ChatSphere agent service",
@@ -49,6 +57,7 @@ def create_app(settings: Settings, open_catalogue: OpenCatalogue = registry.open
     refusals.install(app)
     app.include_router(routes.probes)
     app.include_router(routes.router)
+    app.include_router(processing.router)
     app.openapi = partial(schema.document, app, routes.REQUESTS)  # type: ignore[method-assign]  # FastAPI's own way
     return app
 
@@ -60,7 +69,10 @@ def app_from_environment() -> FastAPI:
     except ValidationError as error:
         raise SystemExit(f"The agent service does not start. {_complaint(error)}") from None
     logging.config.dictConfig(_logging(settings.log_level))
-    return create_app(settings)
+    try:
+        return create_app(settings)
+    except Misconfigured as error:
+        raise SystemExit(f"The agent service does not start. {error.message}") from None
 
 
 def _complaint(error: ValidationError) -> str:

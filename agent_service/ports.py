@@ -1,11 +1,11 @@
 """What the pipeline needs of the world. A vendor is one file in `providers/` that satisfies one of these."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
-from agent_service.contract import Hit, Image, Passage, StoredVector, Turn, Usage
+from agent_service.contract import Hit, Image, Passage, StoredVector, ToolSpec, Turn, Usage
 
 Vector = list[float]
 
@@ -40,13 +40,26 @@ class StoredChunk:
 
 
 class VectorStore(Protocol):
-    """Every call but `namespaces` is confined to one namespace. Ids are upserted: repeating a call changes nothing."""
+    """Every call but `namespaces` and `search_many` is confined to one namespace. Ids are upserted: repeating a call
+    changes nothing. A search gives as many as it is asked for wherever there are so many, also of a few `documents`.
+    `most_namespaces` is how many `search_many` asks, the first ones; None for all.
+    """
+
+    most_namespaces: int | None
 
     async def present(self, namespace: str, ids: Sequence[UUID]) -> set[UUID]: ...
 
     async def upsert(self, namespace: str, chunks: Sequence[StoredChunk]) -> None: ...
 
-    async def search(self, namespace: str, vector: Vector, limit: int) -> list[Hit]: ...
+    async def search(
+        self, namespace: str, vector: Vector, limit: int, documents: Collection[UUID] | None = None
+    ) -> list[Hit]: ...
+
+    async def search_many(
+        self, namespaces: Sequence[str], vector: Vector, limit: int, documents: Collection[UUID] | None = None
+    ) -> list[Hit]:
+        """The best of all of them together, which are of one embedding; unknown names are skipped."""
+        ...
 
     async def delete(
         self, namespace: str, document: UUID | None, version: UUID | None, keep_version: UUID | None
@@ -63,6 +76,15 @@ class VectorStore(Protocol):
         ...
 
     async def check(self) -> None: ...
+
+
+@runtime_checkable
+class Tended(Protocol):
+    """A vector store that has something to do from time to time."""
+
+    async def maintain(self) -> list[str]:
+        """May take minutes; of several at once, all but one do nothing. Names what was done."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +114,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """What a namespace holds: `languages` most used first, `words` of all its chunks together."""
+    """What a namespace holds, or several together: `languages` most used first, `words` of all chunks together."""
 
-    key: int
+    keys: Sequence[int]
     languages: Sequence[str]
     chunks: int
     words: int
@@ -102,14 +124,17 @@ class Lexicon:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """By BM25. `confidence`: the best score as a share of the highest that the question's terms could reach, 0 to 1."""
+    """By BM25. `confidence`: the best score as a share of the highest that the question's terms could reach, 0 to 1.
+    `namespaces` are those of the hits, best first, where many were asked.
+    """
 
     hits: list[Hit]
     confidence: float
+    namespaces: Sequence[str] = ()
 
 
 class LexicalIndex(Protocol):
-    """As a VectorStore: confined to a namespace, repeatable."""
+    """As a VectorStore: confined to a namespace, or to those of a lexicon, and repeatable."""
 
     async def present(self, namespace: str, ids: Sequence[UUID]) -> set[UUID]: ...
 
@@ -117,7 +142,13 @@ class LexicalIndex(Protocol):
 
     async def lexicon(self, namespace: str) -> Lexicon | None: ...
 
-    async def search(self, lexicon: Lexicon, asked: Sequence[Asked], limit: int) -> Ranked: ...
+    async def search(
+        self, lexicon: Lexicon, asked: Sequence[Asked], limit: int, documents: Collection[UUID] | None = None
+    ) -> Ranked: ...
+
+    async def lexicon_of(self, namespaces: Sequence[str]) -> Lexicon | None:
+        """Of all of them together; `search` takes either kind, and ranks as if they were one namespace."""
+        ...
 
     async def delete(
         self, namespace: str, document: UUID | None, version: UUID | None, keep_version: UUID | None
@@ -155,12 +186,14 @@ class Prompt:
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A bit of the answer. The last piece carries `finish_reason` ("stop", "length" or "safety") and `usage`; a
-    stream that ends without a finish reason was cut.
+    stream that ends without a finish reason was cut. The last piece of a step with tools also carries the `message`, as
+    the loop that asked for it understands it, and "tools" for a reason where it asks for some.
     """
 
     text: str = ""
     finish_reason: str | None = None
     usage: Usage | None = None
+    message: Any = None
 
 
 class ChatModel(Protocol):
@@ -175,3 +208,46 @@ class TokenCounter(Protocol):
     """A chat model whose vendor counts tokens when asked."""
 
     async def count_tokens(self, prompt: Prompt) -> int: ...
+
+
+@runtime_checkable
+class Suggester(Protocol):
+    """A chat model that knows without a second call what might be asked next; `cited` are markers."""
+
+    def suggestions(self, prompt: Prompt, cited: Sequence[int], most: int) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """`unreadable`: the model wrote arguments that are not a JSON object."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+    unreadable: bool = False
+
+
+@runtime_checkable
+class ToolUser(Protocol):
+    """A chat model that can ask for tools. `dialogue` is everything said so far, the prompt first, in the messages of
+    the loop that runs it; a plain text in it is the user's. Not `may_call`: it knows the tools, and must answer
+    without them.
+    """
+
+    def step(
+        self, prompt: Prompt, dialogue: Sequence[Any], tools: Sequence[ToolSpec], *, may_call: bool
+    ) -> AsyncIterator[Piece]: ...
+
+
+class Steps(Protocol):
+    """What a loop asks for: the next message of the model, and what a tool gives."""
+
+    async def speak(self, dialogue: Sequence[Any]) -> Any: ...
+
+    async def use(self, call: ToolCall) -> str: ...
+
+
+class ToolLoop(Protocol):
+    """Lets a model speak, gives it what the tools say that it asks for, and so on until it asks for none."""
+
+    async def run(self, prompt: Prompt, steps: Steps) -> None: ...

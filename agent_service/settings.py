@@ -59,6 +59,13 @@ class Settings(BaseSettings):
     database_url: SecretStr = SecretStr("")
     agent_database_url: SecretStr = SecretStr("")
     vector_pool_size: int = Field(default=8, ge=1)
+    graph_passages: int = Field(default=8_000, ge=0)
+    graph_passages_all: int = Field(default=200_000, ge=0)
+    graph_memory_mb: int = Field(default=1024, ge=64)
+    graph_seconds: float = Field(default=60.0, gt=0)
+
+    # The small neural embedder
+    local_neural: bool = False
 
     # Google
     google_api_key: SecretStr = SecretStr("")
@@ -86,6 +93,9 @@ class Settings(BaseSettings):
     default_embedding: str = ""
     models_file: str = ""
 
+    # Agents: a folder with files of your own, beside agent_service/agents
+    agents_folder: str = ""
+
     # Pinecone
     pinecone_api_key: SecretStr = SecretStr("")
     pinecone_control_url: str = ""
@@ -109,6 +119,8 @@ class Settings(BaseSettings):
     model_total_seconds: float = Field(default=100.0, gt=0)
     model_retries: int = Field(default=2, ge=0, le=2)
     model_concurrency: int = Field(default=256, ge=1)
+    model_rewrite_seconds: float = Field(default=4.0, gt=0)
+    model_rerank_seconds: float = Field(default=6.0, gt=0)
 
     # Time limits: embeddings, for a question and for storing
     embedding_connect_seconds: float = Field(default=3.0, gt=0)

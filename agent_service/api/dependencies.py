@@ -1,6 +1,8 @@
 """Who calls, with which claims, and the request in its model."""
 
 import asyncio
+import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
@@ -11,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from agent_service.api.tokens import Signed, TokenGate
 from agent_service.contract import TOKEN_HEADER, Claims
 from agent_service.errors import BodyTimeout, BodyTooLarge, Forbidden, InvalidRequest
+from agent_service.pipeline.across import sha256_of
 from agent_service.pipeline.service import Service
 
 M = TypeVar("M", bound=BaseModel)
@@ -36,11 +39,24 @@ class Call:
         try:
             return model.model_validate_json(self.body)
         except ValidationError as error:
-            raise _refusal(error) from None
+            raise refusal(error) from None
 
     def namespace(self) -> str:
-        """Raises Forbidden, as the others do, where the token does not say."""
+        """Raises Forbidden, as the others do, where the token does not say, or is meant for many."""
+        if self.claims.namespaces_sha256 is not None:
+            raise Forbidden("The service token is meant for many namespaces.")
         return self._claimed("namespace", self.claims.namespace)
+
+    def require_namespaces(self, shas: Sequence[str]) -> None:
+        """Raises Forbidden where the token is not meant for just these sets of namespaces."""
+        if self.claims.namespace is not None:
+            raise Forbidden("The service token is meant for a single namespace.")
+        claimed = self._claimed("namespaces_sha256", self.claims.namespaces_sha256)
+        if not hmac.compare_digest(claimed, sha256_of(shas)):
+            raise Forbidden("The service token is meant for other namespaces.")
+
+    def require_person(self) -> None:
+        self._claimed("user", self.claims.user)
 
     def require_person_and_bot(self) -> None:
         self._claimed("user", self.claims.user)
@@ -48,7 +64,7 @@ class Call:
 
     def require_nobody(self) -> None:
         """Raises Forbidden where the token speaks for somebody: what concerns all of them is asked by the operator."""
-        if self.claims.user or self.claims.bot or self.claims.namespace:
+        if self.claims.user or self.claims.bot or self.claims.namespace or self.claims.namespaces_sha256:
             raise Forbidden("The service token is meant for a single user, bot or namespace.")
 
     @staticmethod
@@ -91,7 +107,7 @@ async def _body(request: Request, limit: int, seconds: float) -> bytes:
     return b"".join(parts)
 
 
-def _refusal(error: ValidationError) -> Forbidden | InvalidRequest:
+def refusal(error: ValidationError) -> Forbidden | InvalidRequest:
     """Names fields and rules; what was sent is not repeated."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     for problem in problems:

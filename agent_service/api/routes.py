@@ -12,6 +12,7 @@ from agent_service.api.dependencies import Authenticated, Running
 from agent_service.api.refusals import responses
 from agent_service.api.streaming import EventStream, until_left
 from agent_service.contract import (
+    AgentsResponse,
     ChatRequest,
     ChatResponse,
     CountTokensRequest,
@@ -20,6 +21,8 @@ from agent_service.contract import (
     DeleteVectorsResponse,
     EmbedAndStoreRequest,
     EmbedAndStoreResponse,
+    EmbedRequest,
+    EmbedResponse,
     EstimateCostRequest,
     EstimateCostResponse,
     ListNamespacesRequest,
@@ -30,11 +33,18 @@ from agent_service.contract import (
     ModelsResponse,
     ProvidersResponse,
     ReadyResponse,
+    RerankRequest,
+    RerankResponse,
+    RetrieveAcrossRequest,
     RetrieveRequest,
     RetrieveResponse,
 )
-from agent_service.pipeline.answering import answer, collected
+from agent_service.pipeline.across import retrieve_across
+from agent_service.pipeline.agents.analysing import looked_at
+from agent_service.pipeline.answering import collected
+from agent_service.pipeline.encoding import encoded
 from agent_service.pipeline.facts import estimated_cost
+from agent_service.pipeline.reranking import rerank
 from agent_service.pipeline.retrieving import retrieve
 from agent_service.pipeline.storing import delete_vectors, embed_and_store, list_namespaces, list_vectors
 
@@ -44,8 +54,11 @@ REQUESTS = (
     EstimateCostRequest,
     DeleteVectorsRequest,
     EmbedAndStoreRequest,
+    EmbedRequest,
     ListNamespacesRequest,
     ListVectorsRequest,
+    RerankRequest,
+    RetrieveAcrossRequest,
     RetrieveRequest,
 )
 
@@ -59,6 +72,11 @@ def _body(model: type[BaseModel]) -> dict[str, Any]:
     """For the OpenAPI document: the body is read by the dependency, which has to see its raw bytes."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _whole(answer: BaseModel) -> Response:
+    """As it is: FastAPI would check every hit once more."""
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @probes.get("/health")
@@ -83,6 +101,12 @@ async def models(_: Authenticated, running: Running) -> ModelsResponse:
 async def model(wanted: str, _: Authenticated, running: Running) -> ModelInfo:
     """By id, or by the name that its vendor gives it."""
     return running.catalogue.named(wanted)
+
+
+@router.get("/agents", tags=["agents"])
+async def agents(_: Authenticated, running: Running) -> AgentsResponse:
+    """The default one first."""
+    return running.agents.listing()
 
 
 @router.get("/providers", tags=["models"])
@@ -114,12 +138,49 @@ async def store(call: Authenticated, running: Running) -> EmbedAndStoreResponse:
     return await embed_and_store(request, namespace=namespace, reader=reader, shelf=shelf, turnstile=running.turnstile)
 
 
-@router.post("/retrieve", tags=["vectors"], openapi_extra=_body(RetrieveRequest))
-async def search(call: Authenticated, running: Running, http: Request) -> RetrieveResponse:
+@router.post("/embed", tags=["vectors"], openapi_extra=_body(EmbedRequest))
+async def embed(call: Authenticated, running: Running, http: Request) -> EmbedResponse:
+    """Texts as vectors, which are kept nowhere."""
+    request = call.read(EmbedRequest)
+    return await until_left(http.receive, encoded(request.texts, reader=running.reader(request.embedding)))
+
+
+@router.post("/retrieve", tags=["vectors"], response_model=RetrieveResponse, openapi_extra=_body(RetrieveRequest))
+async def search(call: Authenticated, running: Running, http: Request) -> Response:
     request = call.read(RetrieveRequest)
     namespace = call.namespace()
-    reader, shelf = running.reader(request.embedding), running.shelf()
-    return await until_left(http.receive, retrieve(request, namespace=namespace, reader=reader, shelf=shelf))
+    reader, shelf, speaker = running.reader(request.embedding), running.shelf(), running.rewriter(request)
+
+    async def finding() -> RetrieveResponse:
+        seen, asked = await looked_at(request, agent=running.agents.get(request.agent), speaker=speaker)
+        found = await retrieve(seen, namespace=namespace, reader=reader, shelf=shelf, speaker=speaker)
+        return found.model_copy(update={"rewriting": asked}) if asked else found
+
+    return _whole(await until_left(http.receive, finding()))
+
+
+@router.post(
+    "/retrieve/across",
+    tags=["vectors"],
+    response_model=RetrieveResponse,
+    responses=responses(409),
+    openapi_extra=_body(RetrieveAcrossRequest),
+)
+async def search_across(call: Authenticated, running: Running, http: Request) -> Response:
+    """In many namespaces, which the token names by their hash."""
+    request = call.read(RetrieveAcrossRequest)
+    call.require_namespaces([told.sha256 for told in request.sets])
+    shelves, shelf, speaker = running.shelves(request), running.shelf(), running.rewriter(request)
+    finding = retrieve_across(request, shelves=shelves, shelf=shelf, speaker=speaker)
+    return _whole(await until_left(http.receive, finding))
+
+
+@router.post("/rerank", tags=["vectors"], openapi_extra=_body(RerankRequest))
+async def sort_again(call: Authenticated, running: Running, http: Request) -> RerankResponse:
+    """In the order of a reranker; as they came, where it fails."""
+    request = call.read(RerankRequest)
+    call.require_person()
+    return await until_left(http.receive, rerank(request, speaker=running.reranker(request)))
 
 
 @router.post(
@@ -132,7 +193,7 @@ async def search(call: Authenticated, running: Running, http: Request) -> Retrie
 async def chat(call: Authenticated, running: Running, http: Request) -> Response:
     request = call.read(ChatRequest)
     call.require_person_and_bot()
-    events = answer(request, speakers=running.speakers(request), budget=call.claims.max_output_tokens)
+    events = running.chat(request, budget=call.claims.max_output_tokens)
     if request.stream:
         settings = running.settings
         return EventStream(events, heartbeat=settings.agent_heartbeat_seconds, patience=settings.agent_reader_seconds)

@@ -16,7 +16,15 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from agent_service.api.refusals import error_body, unforeseen
-from agent_service.contract import CitationsEvent, DeltaEvent, DoneEvent, ErrorBody, UsageEvent
+from agent_service.contract import (
+    CitationsEvent,
+    DeltaEvent,
+    DoneEvent,
+    ErrorBody,
+    FollowUpsEvent,
+    ToolCallEvent,
+    UsageEvent,
+)
 from agent_service.errors import AgentServiceError, CallerLeft
 from agent_service.pipeline.answering import Event
 
@@ -31,15 +39,21 @@ STOP_SECONDS = 5.0
 _NAMES: dict[type[BaseModel], str] = {
     DeltaEvent: "delta",
     CitationsEvent: "citations",
+    FollowUpsEvent: "follow_ups",
     UsageEvent: "usage",
     DoneEvent: "done",
     ErrorBody: "error",
+    ToolCallEvent: "tool_call",
 }
+
+
+def name_of(event: BaseModel) -> str:
+    return _NAMES[type(event)]
 
 
 def frame(event: Event | ErrorBody) -> bytes:
     """One line of ASCII JSON: no text can end it early, whichever characters a client takes for line ends."""
-    return f"event: {_NAMES[type(event)]}\ndata: {event.model_dump_json(ensure_ascii=True)}\n\n".encode("ascii")
+    return f"event: {name_of(event)}\ndata: {event.model_dump_json(ensure_ascii=True)}\n\n".encode("ascii")
 
 
 class EventStream(StreamingResponse):
@@ -63,7 +77,7 @@ class EventStream(StreamingResponse):
         try:
             await asyncio.wait((sender, leaver), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _stopped((maker, sender, leaver))
+            await stopped((maker, sender, leaver))
 
     async def _make(self, frames: asyncio.Queue[bytes | None]) -> None:
         try:
@@ -107,7 +121,7 @@ async def until_left(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
             raise CallerLeft
         return task.result()
     finally:
-        await _stopped((task, leaver))
+        await stopped((task, leaver))
 
 
 async def _gone(receive: Receive) -> None:
@@ -115,7 +129,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _stopped(tasks: Iterable["asyncio.Task[Any]"]) -> None:
+async def stopped(tasks: Iterable["asyncio.Task[Any]"]) -> None:
     """Cancels and waits, so that generators are closed before the request ends."""
     tasks = list(tasks)
     for task in tasks:

@@ -7,7 +7,7 @@ from agent_service.contract import EmbeddingInfo, ModelInfo, ModelsResponse, Pro
 from agent_service.errors import NoSuchModel, UnknownEmbedding, UnknownModel
 from agent_service.pipeline.facts import UNKNOWN, ModelFacts
 from agent_service.pipeline.tokens import split_model
-from agent_service.ports import ChatModel, Embedder, LexicalIndex, VectorStore
+from agent_service.ports import ChatModel, Embedder, LexicalIndex, ToolLoop, VectorStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Catalogue:
     lexical: LexicalIndex | None = None
     facts: Mapping[str, ModelFacts] = field(default_factory=dict)
     providers: Mapping[str, Provider] = field(default_factory=dict)
+    tool_loop: ToolLoop | None = None
 
     def chat_model(self, model_id: str) -> ChatModel:
         """Raises UnknownModel."""

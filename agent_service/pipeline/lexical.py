@@ -119,7 +119,7 @@ def _numbers(word: str, language: str) -> tuple[int, ...]:
     """One for a word, several for a run without spaces."""
     if is_unspaced(word):
         return tuple(map(_number, pairs_of(word)))
-    return (_number(_stem(word, language)),)
+    return (_number(stem(word, language)),)
 
 
 def _number(term: str) -> int:
@@ -128,12 +128,14 @@ def _number(term: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-def _stem(word: str, language: str) -> str:
+@lru_cache(REMEMBERED_WORDS)
+def stem(word: str, language: str) -> str:
+    """Of a folded word of at most LONGEST_STEMMED letters; longer ones are nobody's words and stay as they are."""
     if language not in _STEMMERS or len(word) > LONGEST_STEMMED or word[0].isdigit():
         return word
     with _stemming:
-        stem: str = _stemmer(language).stemWord(word)
-    return stem
+        found: str = _stemmer(language).stemWord(word)
+    return found
 
 
 @cache

@@ -4,92 +4,210 @@ with the backend.
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
 
-from agent_service.contract import Hit, RetrieveRequest, RetrieveResponse, Usage
+from agent_service.contract import Hit, RetrieveAcrossRequest, RetrieveRequest, RetrieveResponse, Usage
+from agent_service.pipeline.answering import Speaker
 from agent_service.pipeline.embedding import checked
-from agent_service.pipeline.fusing import fused
+from agent_service.pipeline.fusing import best_of, scored
 from agent_service.pipeline.languages import UNKNOWN
 from agent_service.pipeline.lexical import MOST_LANGUAGES, asked
+from agent_service.pipeline.rewriting import Standing, by_model, by_words
 from agent_service.pipeline.storing import LexicalShelf, Reader, Shelf
-from agent_service.ports import Ranked
+from agent_service.pipeline.tokens import no_usage
+from agent_service.ports import Lexicon, Ranked, Vector
 
 POOL = 100
 """Hits of each ranking that are fused."""
-NEARNESS = 0.3
-"""What the nearest passage's similarity adds to the confidence, beside what its words give."""
+USUAL_NEARNESS = 0.38
+"""Of a passage that answers, where the vectors cannot be asked."""
 TRUSTED_SHARE = 0.5
 """An embedder that weighs more than the words also vouches for what it finds without them."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class Words:
     """What the words find; no `ranked` where they cannot be asked: no index, nothing stored, a question of joining
-    words alone.
+    words alone. `beside` are the rankings of further search terms.
     """
 
     language: str = UNKNOWN
     ranked: Ranked | None = None
+    beside: Sequence[Ranked] = ()
     milliseconds: float = 0.0
+
+    @property
+    def namespaces(self) -> list[str]:
+        """Of what was found, where many were asked."""
+        rankings = [*([self.ranked] if self.ranked else []), *self.beside]
+        return list(dict.fromkeys(name for ranked in rankings for name in ranked.namespaces))
 
 
 @dataclass(frozen=True, slots=True)
-class _Meaning:
-    hits: list[Hit]
-    usage: Usage
+class Meaning:
+    hits: list[Hit] = field(default_factory=list)
+    usage: Usage | None = None
     timings: dict[str, float] = field(default_factory=dict)
 
 
-async def retrieve(request: RetrieveRequest, *, namespace: str, reader: Reader, shelf: Shelf) -> RetrieveResponse:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to search by meaning: one namespace, or many of one embedding."""
+
+    reader: Reader
+    nearest: Callable[[Vector, int], Awaitable[list[Hit]]]
+
+
+async def retrieve(
+    request: RetrieveRequest, *, namespace: str, reader: Reader, shelf: Shelf, speaker: Speaker | None = None
+) -> RetrieveResponse:
+    """`speaker` is asked to rewrite the question, where the request wants a model to."""
+    standing, rewrite = await standing_of(request, speaker)
     pool = max(POOL, request.limit)
-    asking = asyncio.create_task(_by_words(request.query, namespace, shelf.lexical, pool))
+    narrowed = () if request.documents is None else (request.documents,)
+
+    async def lexicon(lexical: LexicalShelf) -> Lexicon | None:
+        return await lexical.upstream.call(lambda: lexical.index.lexicon(namespace), lexical.limits)
+
+    async def nearest(vector: Vector, limit: int) -> list[Hit]:
+        return await shelf.upstream.call(lambda: shelf.store.search(namespace, vector, limit, *narrowed), shelf.limits)
+
+    terms = (*request.terms, *standing.terms)
+    finding = by_terms(standing.query, terms, lexicon, shelf.lexical, pool, request.documents)
+    words, meaning = await _both(finding, request, standing, Place(reader, nearest), pool)
+    share = reader.embedder.lexical_share(words.language)
+    told = scored(
+        words.ranked.hits if words.ranked else [],
+        meaning.hits,
+        lexical_share=share,
+        pool=pool,
+        beside=[ranked.hits for ranked in words.beside],
+    )
+    return answered(
+        request,
+        standing,
+        hits=best_of([told], request.limit),
+        confidence=confidence(words.ranked, meaning.hits, share),
+        usage=meaning.usage or no_usage(reader.embedder.id.rpartition(":")[0]),
+        timings=rewrite | meaning.timings | {"lexical_ms": words.milliseconds},
+    )
+
+
+async def standing_of(
+    request: RetrieveRequest | RetrieveAcrossRequest, speaker: Speaker | None
+) -> tuple[Standing, dict[str, float]]:
+    """The question as it is to be searched, and how long that took, where anything was to be done."""
+    if request.rewriting == "none":
+        return Standing(request.query), {}
+    started = time.perf_counter()
+    if request.rewriting == "model" and speaker:
+        standing = await by_model(request.query, request.history, speaker)
+    else:
+        standing = by_words(request.query, request.history)
+    return standing, {"rewrite_ms": milliseconds_since(started)}
+
+
+async def _both(
+    finding: Coroutine[Any, Any, Words], request: RetrieveRequest, standing: Standing, place: Place, pool: int
+) -> tuple[Words, Meaning]:
+    """At the same time."""
+    if request.lexical_only:
+        return await finding, Meaning()
+    asking = asyncio.create_task(finding)
     try:
-        dense = await _by_meaning(request.query, namespace, reader, shelf, pool)
+        meaning = await by_meaning(standing.query, place, pool)
         words = await asking
     finally:
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-    share = reader.embedder.lexical_share(words.language)
-    lexical = words.ranked.hits if words.ranked else []
-    return RetrieveResponse(
-        hits=fused(lexical, dense.hits, lexical_share=share, pool=pool, limit=request.limit),
-        confidence=_confidence(words.ranked, dense.hits, share),
-        usage=dense.usage,
-        timings=dense.timings | {"lexical_ms": words.milliseconds},
-    )
+    return words, meaning
 
 
-async def _by_words(query: str, namespace: str, lexical: LexicalShelf | None, pool: int) -> _Words:
+async def by_terms(
+    query: str,
+    terms: Sequence[str],
+    lexicon_of: Callable[[LexicalShelf], Awaitable[Lexicon | None]],
+    lexical: LexicalShelf | None,
+    pool: int,
+    documents: Sequence[UUID] | None = None,
+) -> Words:
     if lexical is None:
-        return _Words()
+        return Words()
     started = time.perf_counter()
-    index = lexical.index
-    lexicon = await lexical.upstream.call(lambda: index.lexicon(namespace), lexical.limits)
+    lexicon = await lexicon_of(lexical)
     if lexicon is None:
-        return _Words(milliseconds=_milliseconds_since(started))
-    terms = asked(query, lexicon.languages[:MOST_LANGUAGES])
-    ranked = await lexical.upstream.call(lambda: index.search(lexicon, terms, pool), lexical.limits) if terms else None
-    return _Words(lexicon.languages[0], ranked, _milliseconds_since(started))
+        return Words(milliseconds=milliseconds_since(started))
+    rankings = await asyncio.gather(*(_ranked(text, lexicon, lexical, pool, documents) for text in (query, *terms)))
+    beside = [ranked for ranked in rankings[1:] if ranked]
+    return Words(lexicon.languages[0], rankings[0], beside, milliseconds_since(started))
 
 
-async def _by_meaning(query: str, namespace: str, reader: Reader, shelf: Shelf, pool: int) -> _Meaning:
+async def _ranked(
+    text: str, lexicon: Lexicon, lexical: LexicalShelf, pool: int, documents: Sequence[UUID] | None
+) -> Ranked | None:
+    terms = asked(text, lexicon.languages[:MOST_LANGUAGES])
+    if not terms:
+        return None
+    narrowed = () if documents is None else (documents,)
+    return await lexical.upstream.call(lambda: lexical.index.search(lexicon, terms, pool, *narrowed), lexical.limits)
+
+
+async def by_meaning(query: str, place: Place, pool: int) -> Meaning:
     started = time.perf_counter()
+    reader = place.reader
     embedder = reader.embedder
     embedded = await reader.upstream.call(lambda: embedder.embed_query(query), reader.query_limits)
     embedded = checked(embedded, embedding=embedder.id, count=1, dimension=embedder.dimension)
-    embed_ms, searched = _milliseconds_since(started), time.perf_counter()
-    hits = await shelf.upstream.call(lambda: shelf.store.search(namespace, embedded.vectors[0], pool), shelf.limits)
-    timings = {"embed_ms": embed_ms, "search_ms": _milliseconds_since(searched)}
-    return _Meaning(hits, embedded.usage, timings)
+    embed_ms, searched = milliseconds_since(started), time.perf_counter()
+    hits = await place.nearest(embedded.vectors[0], pool)
+    timings = {"embed_ms": embed_ms, "search_ms": milliseconds_since(searched)}
+    return Meaning(hits, embedded.usage, timings)
 
 
-def _confidence(ranked: Ranked | None, dense: list[Hit], share: float) -> float:
+def answered(
+    request: RetrieveRequest | RetrieveAcrossRequest,
+    standing: Standing,
+    *,
+    hits: list[Hit],
+    confidence: float,
+    usage: Usage,
+    timings: dict[str, float],
+) -> RetrieveResponse:
+    return RetrieveResponse(
+        hits=hits,
+        confidence=confidence,
+        usage=usage,
+        timings=timings,
+        query=standing.query,
+        terms=[*request.terms, *standing.terms],
+        rewritten=standing.by,
+        rewriting=standing.usage,
+        degraded=request.lexical_only,
+    )
+
+
+def confidence(ranked: Ranked | None, dense: Sequence[Hit], share: float) -> float:
+    """Half of it is the words, the other half how near the nearest passage and that of the best words are: a passage
+    that has a question's words by chance is seldom near it."""
     if ranked is None:
         return 1.0
-    nearest = max(0.0, dense[0].score) if dense else 0.0
-    sure = (ranked.confidence + NEARNESS * nearest) / (1 + NEARNESS)
+    if not dense:
+        return round(min(1.0, (ranked.confidence + USUAL_NEARNESS) / 2), 4) if ranked.hits else 0.0
+    nearest = max(0.0, dense[0].score)
+    sure = (ranked.confidence + (nearest + _nearness(ranked.hits[:1], dense)) / 2) / 2
     return round(min(1.0, sure if share >= TRUSTED_SHARE else max(sure, nearest)), 4)
 
 
-def _milliseconds_since(start: float) -> float:
+def _nearness(best: Sequence[Hit], dense: Sequence[Hit]) -> float:
+    """Of the passage that the words find best; one that is behind the others is as near as the last of them."""
+    if not best:
+        return 0.0
+    wanted = best[0].chunk.int
+    return max(0.0, next((hit.score for hit in dense if hit.chunk.int == wanted), dense[-1].score))
+
+
+def milliseconds_since(start: float) -> float:
     return round((time.perf_counter() - start) * 1000, 3)

@@ -1,20 +1,32 @@
 """The catalogue together with how each part of it is called: limits, retries and breakers, one of each per upstream."""
 
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from agent_service.contract import (
     ChatRequest,
     CountTokensRequest,
     CountTokensResponse,
+    NamespaceSet,
+    ProcessRequest,
     ProvidersResponse,
     ReadyResponse,
+    RerankRequest,
+    RetrieveAcrossRequest,
+    RetrieveRequest,
 )
 from agent_service.errors import AgentServiceError, UpstreamError
-from agent_service.pipeline.answering import Speaker
+from agent_service.pipeline.across import NamespaceSets, Shelves
+from agent_service.pipeline.agents.analysing import templates_for
+from agent_service.pipeline.agents.quoting import passages_as_they_are
+from agent_service.pipeline.agents.registry import Agent, Agents
+from agent_service.pipeline.agents.stepping import ProcessEvent, Results, process
+from agent_service.pipeline.answering import Event, Speaker, answer
 from agent_service.pipeline.calling import Limits, Policy, Upstream
 from agent_service.pipeline.catalogue import Catalogue
+from agent_service.pipeline.reranking import LEXICAL as LEXICAL_RERANKER
 from agent_service.pipeline.storing import LexicalShelf, Reader, Shelf, Turnstile
 from agent_service.pipeline.tokens import estimated_tokens
 from agent_service.ports import Prompt, TokenCounter
@@ -29,7 +41,9 @@ LEXICAL = "lexical index"
 class Service:
     settings: Settings
     catalogue: Catalogue
+    agents: Agents
     turnstile: Turnstile = field(default_factory=Turnstile)
+    namespace_sets: NamespaceSets = field(default_factory=NamespaceSets)
     _upstreams: dict[str, Upstream] = field(default_factory=dict)
 
     def speaker(self, model_id: str) -> Speaker:
@@ -50,6 +64,35 @@ class Service:
             max_output_tokens=facts.max_output_tokens,
         )
 
+    def brief(self, model_id: str | None, seconds: float) -> Speaker | None:
+        """A model, the default one where none is named, for a short call that is done without where it fails: within
+        so many seconds, and never tried again. None where it is not offered here.
+        """
+        wanted = model_id or self.catalogue.default_chat_model
+        if wanted not in self.catalogue.chat_models:
+            return None
+        return replace(self.speaker(wanted), limits=Limits(seconds))
+
+    def rewriter(self, request: RetrieveRequest | RetrieveAcrossRequest) -> Speaker | None:
+        if request.rewriting != "model":
+            return None
+        return self.brief(request.model, self.settings.model_rewrite_seconds)
+
+    def reranker(self, request: RerankRequest) -> Speaker | None:
+        """None for the one that needs no model. Raises UnknownModel."""
+        if request.reranker == LEXICAL_RERANKER:
+            return None
+        self.catalogue.chat_model(request.reranker)
+        return self.brief(request.reranker, self.settings.model_rerank_seconds)
+
+    def shelves(self, request: RetrieveAcrossRequest) -> Shelves:
+        """Raises UnknownNamespaces, UnknownEmbedding and Forbidden."""
+        by_embedding: dict[str, list[NamespaceSet]] = {}
+        for told in request.sets:
+            by_embedding.setdefault(told.embedding, []).append(told)
+        names = [self.namespace_sets.together(sets) for sets in by_embedding.values()]
+        return Shelves(names, self.namespace_sets.together(request.sets), [self.reader(one) for one in by_embedding])
+
     def speakers(self, request: ChatRequest) -> list[Speaker]:
         """The model, then its fallbacks; those that are no longer offered are left out. Raises UnknownModel where the
         model itself is none.
@@ -58,6 +101,25 @@ class Service:
         for missing in set(request.fallbacks) - set(known):
             log.warning("The fallback %s of %s is not offered here", missing, request.model)
         return [self.speaker(model_id) for model_id in dict.fromkeys((request.model, *known))]
+
+    def chat(self, request: ChatRequest, *, budget: int | None) -> AsyncGenerator[Event, None]:
+        """An answer from the request's passages, by its agent: at once, whatever kind that agent is. Raises
+        UnknownModel.
+        """
+        agent = self.agents.get(request.agent)
+        if agent.kind == "passages":
+            return passages_as_they_are(request)
+        return answer(_dressed(request, agent), speakers=self.speakers(request), budget=budget)
+
+    def process(
+        self, request: ProcessRequest, *, results: Results, budget: int | None
+    ) -> AsyncGenerator[ProcessEvent, None]:
+        """An answer by the request's agent, in steps where it is one that takes them. Raises UnknownModel."""
+        agent = self.agents.get(request.agent)
+        if agent.kind != "react":
+            return self.chat(request, budget=budget)
+        loop, speakers = self.catalogue.tool_loop, self.speakers(request)
+        return process(_dressed(request, agent), speakers=speakers, loop=loop, results=results, budget=budget)
 
     async def count_tokens(self, request: CountTokensRequest) -> CountTokensResponse:
         """By the vendor where it counts and answers, otherwise estimated. Raises UnknownModel."""
@@ -162,3 +224,13 @@ class Service:
                 ),
             )
         return self._upstreams[name]
+
+
+Request = TypeVar("Request", bound=ChatRequest)
+
+
+def _dressed(request: Request, agent: Agent) -> Request:
+    """With what the agent adds to the bot's instructions."""
+    parts = [*templates_for(agent, request.question), request.instructions.strip()]
+    told = request.model_copy(update={"instructions": "\n\n".join(filter(None, parts))})
+    return agent.compiled.answer.dressed(told) if agent.compiled.answer else told

@@ -52,6 +52,8 @@ _FAILURES = (APIError, httpx2.HTTPError, httpx2.StreamError, TimeoutError, *_UNR
 class AnthropicChat(LangChainChat):
     finished = FINISHED
     reason_key = "stop_reason"
+    asks_for_tools = "tool_use"
+    no_more_tools = {"type": "none"}
 
     def __init__(self, settings: Settings, model: str, context_tokens: int | None = None) -> None:
         http = bounded_client(

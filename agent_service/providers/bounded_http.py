@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ClassVar
 
+import aiohttp
 import httpx
+from yarl import URL
 
 MAX_BYTES = 16 * 2**20
 MAX_CONNECTIONS = 1000
-KEPT_CONNECTIONS = 50
 
 
 @functools.cache
@@ -58,57 +59,113 @@ class Bounded:
     """An answer's bytes, up to so many. A library's half adds its class of streams."""
 
     too_large: ClassVar[type[Exception]]
+    library: ClassVar[Any]
 
-    def __init__(self, stream: Any, max_bytes: int, request: Any) -> None:
-        self._stream = stream
+    def __init__(self, response: aiohttp.ClientResponse, max_bytes: int, request: Any) -> None:
+        self._response = response
         self._left = max_bytes
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._stream:
-            self._left -= len(part)
-            if self._left < 0:
-                raise self.too_large("the answer is too large", request=self._request)  # type: ignore[call-arg]
-            yield part
+        with _translated(self.library, self._request):
+            while part := await self._response.content.readany():
+                self._left -= len(part)
+                if self._left < 0:
+                    raise self.too_large("the answer is too large", request=self._request)  # type: ignore[call-arg]
+                yield part
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        self._response.close()  # one that was read to its end is with the kept ones already
 
 
 class Bounding:
     """`read_seconds` is the longest silence. Compressed answers are refused unread: a little gzip can be
     gigabytes. A library's half adds its class of transports, and names its own.
+
+    The libraries are what the SDKs speak; the wire is aiohttp's, whose parser and pool take a quarter of the CPU.
     """
 
     library: ClassVar[Any]
     bounded: ClassVar[type[Bounded]]
 
     def __init__(self, *, connect_seconds: float, read_seconds: float, max_bytes: int = MAX_BYTES) -> None:
-        limits = self.library.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=KEPT_CONNECTIONS)
-        self._inner = self.library.AsyncHTTPTransport(verify=trusted_roots(), limits=limits, retries=0)
-        timeout = self.library.Timeout(read_seconds, connect=connect_seconds, pool=connect_seconds)
-        self._timeout = timeout.as_dict()
+        self._limits = aiohttp.ClientTimeout(
+            total=None, connect=connect_seconds, sock_connect=connect_seconds, sock_read=read_seconds
+        )
         self._max_bytes = max_bytes
+        self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: Any) -> Any:
-        request.extensions = {**request.extensions, "timeout": self._timeout}
-        request.headers["accept-encoding"] = "identity"
-        response = await self._inner.handle_async_request(request)
-        stream = response.stream
-        if response.headers.get("content-encoding", "identity") != "identity":
-            await stream.aclose()
+        headers = [(name, value) for name, value in request.headers.multi_items() if name not in _OF_THE_WIRE]
+        with _translated(self.library, request):
+            answer = await self._opened().request(
+                request.method,
+                URL(str(request.url), encoded=True),
+                data=await request.aread(),
+                headers=[*headers, ("accept-encoding", "identity")],
+                skip_auto_headers=_ADDED,
+                allow_redirects=False,
+                timeout=self._limits,
+            )
+        if answer.headers.get("content-encoding", "identity") != "identity":
+            answer.close()
             raise self.library.DecodingError("a compressed answer, which was not asked for", request=request)
+        stream = self.bounded(answer, self._max_bytes, request)
         held = _current.get()
         if held is not None:
             held.hold(stream)
-        response.stream = self.bounded(stream, self._max_bytes, request)
-        return response
+        return self.library.Response(
+            answer.status,
+            headers=answer.raw_headers,
+            stream=stream,
+            request=request,
+            extensions={
+                "http_version": b"HTTP/1.1",
+                "reason_phrase": (answer.reason or "").encode("latin-1", "replace"),
+            },
+        )
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """Made by the first call: it belongs to the event loop that runs then."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=trusted_roots()),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+
+_OF_THE_WIRE = {"accept-encoding", "connection", "content-length", "host", "transfer-encoding"}
+_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""What aiohttp would say of itself."""
+
+
+@contextmanager
+def _translated(library: Any, request: Any) -> Iterator[None]:
+    """aiohttp's failures as those of the library that the SDK knows."""
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as error:
+        raise library.ConnectTimeout(str(error), request=request) from error
+    except aiohttp.ServerTimeoutError as error:
+        raise library.ReadTimeout(str(error), request=request) from error
+    except aiohttp.ClientConnectorError as error:
+        raise library.ConnectError(str(error), request=request) from error
+    except (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError) as error:
+        raise library.RemoteProtocolError(str(error), request=request) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise library.ReadError(str(error), request=request) from error
 
 
 class _BoundedStream(Bounded, httpx.AsyncByteStream):
+    library: ClassVar[Any] = httpx
     too_large = AnswerTooLarge
 
 

@@ -12,6 +12,7 @@ class AnswerTooLarge(httpx2.DecodingError):
 
 
 class _BoundedStream(Bounded, httpx2.AsyncByteStream):
+    library: ClassVar[Any] = httpx2
     too_large = AnswerTooLarge
 
 

@@ -1,8 +1,9 @@
 """The answerer without a key: it quotes the sentences of the passages that fit the question best, and says that it
 quotes.
 
-Sentences are ranked by BM25 over the sentences of all passages, with their neighbours as context; a question of whose
-weighted terms too few are found is answered with a plain no.
+Sentences are ranked by BM25 over the sentences of all passages, with their neighbours and the rest of their passage as
+context, and by whether they have what the question expects to be told. A question of whose weighted terms too few are
+found, or that denies what the best sentence states, is answered with a plain no.
 """
 
 import asyncio
@@ -10,25 +11,45 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
 
 from agent_service.contract import Passage
 from agent_service.pipeline.citing import without_markers
-from agent_service.pipeline.sentences import Span, sentence_spans
-from agent_service.pipeline.terms import asked_terms, idf, terms_of
+from agent_service.pipeline.expecting import Expected, expected, meets
+from agent_service.pipeline.languages import STOPS, language_of
+from agent_service.pipeline.lexical import LONGEST_STEMMED, stem
+from agent_service.pipeline.phrases import ENGLISH, phrases_for
+from agent_service.pipeline.polarity import denials, opposed
+from agent_service.pipeline.question_words import QUESTION_WORDS, UNSPACED_QUESTION_WORDS
+from agent_service.pipeline.sentences import sentence_spans
+from agent_service.pipeline.suggesting import headings
+from agent_service.pipeline.terms import idf, is_unspaced, pairs_of, words_of
 from agent_service.pipeline.tokens import estimated_usage
 from agent_service.ports import Piece, Prompt
 
 MODEL_ID = "local:extractive"
-INTRODUCTION = "From the documents:"
-NOT_FOUND = "I could not find an answer to this in the documents."
+INTRODUCTION = ENGLISH.quoting
+NOT_FOUND = ENGLISH.not_answered
 
 MOST_QUOTES = 3
 SECOND_SHARE = 0.75
 """A further sentence is quoted where it scores at least this share of the best one."""
-LEAST_COVERAGE = 0.33
-"""Of the question's weighted terms; found in the sentence counts whole, in its neighbourhood half."""
-NEIGHBOUR_WEIGHT = 0.35
-K1, B = 1.2, 0.4
+LEAST_COVERAGE = 0.25
+"""Of the question's weighted terms; found in the sentence counts whole, next to it half, elsewhere in its passage a
+quarter.
+"""
+NEAR_COVERS, FAR_COVERS = 0.5, 0.25
+NEAR_SCORES, FAR_SCORES = 0.6, 0.3
+PAIR_SCORES = 0.3
+"""Of neighbouring words of the question that stand together in the sentence as well."""
+EXPECTED = 0.15
+"""What a sentence gains that has what the question expects, and loses that has not."""
+FIRST_PASSAGE = 0.3
+"""What the first passage gains by its place, the second half of it, and so on."""
+K1, B = 1.2, 0.2
+CACHED_LENGTH = 4_000
+CACHED_TEXTS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +65,27 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    passage: int
-    place: int
-    span: Span
     text: str
     terms: Counter[str]
-    around: frozenset[str]
+    pairs: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    language: str
+    sentences: Sequence[_Sentence]
+    terms: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """`weights` of the question's terms; `mean` length of all sentences."""
+
+    question: str
+    weights: dict[str, float]
+    pairs: frozenset[tuple[str, str]]
+    expected: Expected | None
+    mean: float
 
 
 class ExtractiveAnswerer:
@@ -60,29 +96,44 @@ class ExtractiveAnswerer:
         quotes = await asyncio.to_thread(best_quotes, prompt.question, prompt.passages)
         usage = estimated_usage(self.id, prompt.message)
         if not quotes:
-            yield Piece(text=NOT_FOUND)
+            yield Piece(text=phrases_for(prompt.question).not_answered)
             yield Piece(finish_reason="not_found", usage=usage)
             return
-        written = _written(quotes)
+        written = _written(quotes, phrases_for(prompt.question).quoting)
         for word in re.findall(r"\s+\S*|\S+", written.rstrip()):
             yield Piece(text=word)
         yield Piece(finish_reason="stop", usage=estimated_usage(self.id, prompt.message, written))
 
+    def suggestions(self, prompt: Prompt, cited: Sequence[int], most: int) -> list[str]:
+        """About the headings of passages that were found and not quoted; often none."""
+        about = phrases_for(prompt.question).about
+        return [about.format(what=heading) for heading in headings(prompt.passages, cited, most)]
+
 
 def best_quotes(question: str, passages: Sequence[Passage]) -> list[Quote]:
     """Up to MOST_QUOTES, best first, each from another passage; none where nothing fits well enough."""
-    sentences = list(_unique(_sentences(passages)))
-    asked = asked_terms(question)
-    if not sentences or not asked:
+    read = [_read(passage.text) for passage in passages]
+    asked = _asked(question, read)
+    if asked is None:
         return []
-    weight = _weights(asked, sentences)
-    mean = sum(sentence.terms.total() for sentence in sentences) / len(sentences)
-    ranked = sorted((_scored(sentence, weight, mean) for sentence in sentences), key=lambda quote: -quote.score)
-    best = ranked[0]
-    if best.coverage < LEAST_COVERAGE:
+    titles = [frozenset(_terms(passage.title, text.language)) for passage, text in zip(passages, read, strict=True)]
+    quotes = (
+        quote
+        for number, (text, title) in enumerate(zip(read, titles, strict=True), start=1)
+        for quote in _scored(number, text, title, asked)
+    )
+    ranked = sorted(_unique(quotes), key=lambda quote: -quote.score)
+    if not ranked or ranked[0].coverage < LEAST_COVERAGE or _denies(question, ranked[0].text):
         return []
-    good = [quote for quote in ranked if quote.score >= SECOND_SHARE * best.score]
+    good = [quote for quote in ranked if quote.score >= SECOND_SHARE * ranked[0].score]
     return list(_one_a_passage(good))[:MOST_QUOTES]
+
+
+def _denies(question: str, sentence: str) -> bool:
+    """Whether the question asks for what is not so, or for the opposite, and the sentence only tells what is."""
+    if denials(question) and not denials(sentence):
+        return True
+    return opposed(frozenset(words_of(question)), frozenset(words_of(sentence)))
 
 
 def _one_a_passage(quotes: Sequence[Quote]) -> Iterator[Quote]:
@@ -104,44 +155,90 @@ def _one_a_passage(quotes: Sequence[Quote]) -> Iterator[Quote]:
         yield replace(best, text=text)
 
 
-def _sentences(passages: Sequence[Passage]) -> Iterator[_Sentence]:
-    for place, passage in enumerate(passages, start=1):
-        spans = sentence_spans(passage.text)
-        terms = [Counter(terms_of(passage.text[start:end])) for start, end in spans]
-        title = frozenset(terms_of(passage.title))
-        for i, (start, end) in enumerate(spans):
-            around = title.union(*terms[max(0, i - 2) : i], *terms[i + 1 : i + 2])
-            yield _Sentence(place, i, (start, end), passage.text[start:end], terms[i], around)
+def _asked(question: str, read: Sequence[_Read]) -> _Asked | None:
+    """None where nothing is asked, or there is nothing to look at. In the language of most passages."""
+    sentences = [sentence for text in read for sentence in text.sentences]
+    if not sentences:
+        return None
+    [(language, _)] = Counter(text.language for text in read).most_common(1)
+    words = words_of(UNSPACED_QUESTION_WORDS.sub(" ", question))
+    content = [word for word in words if word not in QUESTION_WORDS]
+    terms = _stemmed(content, language) or _stemmed(words, "")
+    if not terms:
+        return None
+    frequency = Counter(term for sentence in sentences for term in sentence.terms)
+    weights = {term: idf(len(sentences), frequency[term]) for term in terms}
+    mean = sum(sentence.terms.total() for sentence in sentences) / len(sentences)
+    return _Asked(question, weights, frozenset(pairwise(terms)), expected(question), mean or 1.0)
 
 
-def _unique(sentences: Iterator[_Sentence]) -> Iterator[_Sentence]:
+def _scored(number: int, read: _Read, title: frozenset[str], asked: _Asked) -> Iterator[Quote]:
+    for place, sentence in enumerate(read.sentences):
+        around = read.sentences[max(0, place - 2) : place + 2]
+        near = title.union(*(one.terms for one in around))
+        length = K1 * (1 - B + B * sentence.terms.total() / asked.mean)
+        score = found = 0.0
+        for term, weight in asked.weights.items():
+            count = sentence.terms[term]
+            if count:
+                score += weight * count * (K1 + 1) / (count + length)
+                found += weight
+            elif term in near:
+                score += weight * NEAR_SCORES
+                found += weight * NEAR_COVERS
+            elif term in read.terms:
+                score += weight * FAR_SCORES
+                found += weight * FAR_COVERS
+        together = asked.pairs & sentence.pairs
+        score += PAIR_SCORES * sum((asked.weights[one] + asked.weights[other]) / 2 for one, other in together)
+        score *= 1 + FIRST_PASSAGE / number
+        if asked.expected and score:
+            score *= 1 + (EXPECTED if meets(sentence.text, asked.expected, asked.question) else -EXPECTED)
+        yield Quote(number, place, sentence.text, score, found / sum(asked.weights.values()))
+
+
+def _unique(quotes: Iterator[Quote]) -> Iterator[Quote]:
     """Passages may overlap; the first of equal sentences stays."""
     seen: set[str] = set()
-    for sentence in sentences:
-        if sentence.text not in seen:
-            seen.add(sentence.text)
-            yield sentence
+    for quote in quotes:
+        if quote.text not in seen:
+            seen.add(quote.text)
+            yield quote
 
 
-def _weights(asked: Sequence[str], sentences: Sequence[_Sentence]) -> dict[str, float]:
-    frequency = Counter(term for sentence in sentences for term in sentence.terms)
-    return {term: idf(len(sentences), frequency[term]) for term in asked}
+def _read(text: str) -> _Read:
+    return _read_and_kept(text) if len(text) <= CACHED_LENGTH else _read_anew(text)
 
 
-def _scored(sentence: _Sentence, weight: dict[str, float], mean: float) -> Quote:
-    length = K1 * (1 - B + B * sentence.terms.total() / mean)
-    score = found = 0.0
-    for term, value in weight.items():
-        count = sentence.terms[term]
-        if count:
-            score += value * count * (K1 + 1) / (count + length)
-            found += value
-        elif term in sentence.around:
-            score += NEIGHBOUR_WEIGHT * value
-            found += value / 2
-    return Quote(sentence.passage, sentence.place, sentence.text, score, found / sum(weight.values()))
+def _read_anew(text: str) -> _Read:
+    language = language_of(words_of(text))
+    sentences = []
+    for start, end in sentence_spans(text):
+        terms = _terms(text[start:end], language)
+        sentences.append(_Sentence(text[start:end], Counter(terms), frozenset(pairwise(terms))))
+    return _Read(language, sentences, frozenset().union(*(sentence.terms for sentence in sentences)))
 
 
-def _written(quotes: Sequence[Quote]) -> str:
+_read_and_kept = lru_cache(CACHED_TEXTS)(_read_anew)
+"""Good passages are found for many questions."""
+
+
+def _terms(text: str, language: str) -> list[str]:
+    return _stemmed(words_of(text), language)
+
+
+def _stemmed(words: Sequence[str], language: str) -> list[str]:
+    """Words that say something, as their stems."""
+    silent = STOPS.get(language, frozenset())
+    found: list[str] = []
+    for word in words:
+        if is_unspaced(word):
+            found.extend(pairs_of(word))
+        elif word not in silent:
+            found.append(stem(word, language) if len(word) <= LONGEST_STEMMED else word)
+    return found
+
+
+def _written(quotes: Sequence[Quote], introduction: str) -> str:
     lines = (f"“{without_markers(' '.join(quote.text.split()))}” [{quote.passage}]" for quote in quotes)
-    return "\n\n".join((INTRODUCTION, *lines))
+    return "\n\n".join((introduction, *lines))

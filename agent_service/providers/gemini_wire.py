@@ -5,6 +5,7 @@ of all: four fifths of an answer's CPU. It also goes on asking by itself where a
 would be calls that nobody limits.
 """
 
+import base64
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from google.genai.types import Content, GenerateContentConfig, GenerateContentRe
 
 from agent_service.providers.event_lines import Unreadable, data_lines, error_body, parsed
 
-BESIDE = ("systemInstruction", "safetySettings")
+BESIDE = ("systemInstruction", "safetySettings", "tools", "toolConfig")
 """Fields of the SDK's configuration that stand beside `generationConfig` on the wire."""
 
 OURS = ("httpOptions", "automaticFunctionCalling")
@@ -25,7 +26,7 @@ _COUNTS = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "to
 
 
 class Models:
-    """`url` without a version. Tools are not sent: nothing here asks for them."""
+    """`url` without a version."""
 
     def __init__(self, http: httpx.AsyncClient, url: str, key: str) -> None:
         self._http = http
@@ -85,8 +86,22 @@ def _candidate(candidate: Any) -> dict[str, Any]:
     if not isinstance(candidate, dict):
         raise Unreadable("a candidate is not an object")
     parts = (candidate.get("content") or {}).get("parts") or []
-    texts = [{"text": part["text"], "thought": part.get("thought")} for part in parts if "text" in part]
-    return {"content": {"role": "model", "parts": texts}, "finishReason": candidate.get("finishReason")}
+    told = [_part(part) for part in parts if "text" in part or "functionCall" in part]
+    return {"content": {"role": "model", "parts": told}, "finishReason": candidate.get("finishReason")}
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    """A text or a call of a tool. The signature of its thoughts has to be sent back with the call."""
+    if "text" in part:
+        return {"text": part["text"], "thought": part.get("thought")}
+    call = part["functionCall"]
+    known = {"functionCall": {name: call[name] for name in ("id", "name", "args") if name in call}}
+    signature = part.get("thoughtSignature")
+    return {**known, "thoughtSignature": _unpacked(signature)} if signature else known
+
+
+def _unpacked(signature: str) -> bytes:
+    return base64.b64decode(signature.replace("-", "+").replace("_", "/") + "==")
 
 
 def _details(body: Any) -> dict[str, Any]:

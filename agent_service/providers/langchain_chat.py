@@ -3,15 +3,16 @@ pieces of what comes back.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractContextManager, aclosing
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.outputs import ChatGenerationChunk
 
-from agent_service.contract import Turn, Usage
+from agent_service.contract import ToolSpec, Turn, Usage
 from agent_service.errors import UpstreamError
 from agent_service.pipeline.tokens import split_model
 from agent_service.ports import Piece, Prompt
@@ -27,6 +28,12 @@ class LangChainChat(ABC):
 
     reason_key: ClassVar[str] = "finish_reason"
 
+    asks_for_tools: ClassVar[str] = "tool_calls"
+    """The vendor's reason to finish with calls of tools, where it has one for that."""
+
+    no_more_tools: ClassVar[Any] = "none"
+    """LangChain's `tool_choice` for an answer without further calls."""
+
     def __init__(self, model_id: str, llm: BaseChatModel, http: Any, context_tokens: int) -> None:
         self.id = model_id
         self.context_tokens = context_tokens
@@ -34,14 +41,37 @@ class LangChainChat(ABC):
         self._http = http
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
-        held, ending = Held(), Ending(self)
+        async with aclosing(self._pieces(messages_of(prompt), self.arguments(prompt), Ending(self))) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def step(
+        self, prompt: Prompt, dialogue: Sequence[Any], tools: Sequence[ToolSpec], *, may_call: bool
+    ) -> AsyncGenerator[Piece, None]:
+        """The tools are told also where they may not be called: vendors refuse a dialogue whose tools they do not
+        know."""
+        ending = StepEnding(self)
+        with self.translated():
+            bound: Any = self._llm.bind_tools(
+                [{"type": "function", "function": tool.model_dump()} for tool in tools],
+                **({} if may_call else {"tool_choice": self.no_more_tools}),
+            )
+        arguments = {**self.arguments(prompt), **bound.kwargs}
+        async with aclosing(self._pieces(_messages(dialogue), arguments, ending)) as pieces:
+            async for piece in pieces:
+                yield piece if piece.finish_reason is None else ending.whole(piece)
+
+    async def _pieces(
+        self, messages: list[BaseMessage], arguments: Mapping[str, Any], ending: "Ending"
+    ) -> AsyncGenerator[Piece, None]:
+        held = Held()
         # Past `astream`, whose callbacks and tracers cost a fifth of an answer's CPU, and could be switched on from
         # outside to send prompts elsewhere.
-        chunks = self._llm._astream(messages_of(prompt), **self.arguments(prompt))  # noqa: SLF001
+        chunks = self._llm._astream(messages, **arguments)  # noqa: SLF001
         try:
             while chunk := await self._next(chunks, held, ending):
                 text = ending.note(chunk)
-                if text:
+                if text or ending.alive:
                     yield Piece(text=text)
             if ending.worth_telling:
                 yield Piece(finish_reason=ending.reason, usage=ending.usage)
@@ -78,6 +108,9 @@ class EmptyAnswer(Exception):
 class Ending:
     """What is known about the end of a stream so far."""
 
+    alive = False
+    """Whether pieces without a word are handed on."""
+
     def __init__(self, chat: LangChainChat) -> None:
         self._chat = chat
         self._input = self._output = 0
@@ -92,7 +125,7 @@ class Ending:
         metadata = {**message.response_metadata, **(chunk.generation_info or {})}
         reason = metadata.get(self._chat.reason_key)
         if reason is not None:
-            self.reason = self._chat.finished.get(str(reason))
+            self.reason = self.finished(str(reason))
         elif self._chat.blocked(metadata):
             self.reason = "safety"
         usage = message.usage_metadata if isinstance(message, AIMessageChunk) else None
@@ -103,6 +136,9 @@ class Ending:
             self._output += usage["output_tokens"]
         content = message.content
         return content if isinstance(content, str) else str(message.text)
+
+    def finished(self, reason: str) -> str | None:
+        return self._chat.finished.get(reason)
 
     @property
     def worth_telling(self) -> bool:
@@ -117,10 +153,39 @@ class Ending:
         return Usage(provider=provider, model=model, input_tokens=self._input, output_tokens=self._output)
 
 
+class StepEnding(Ending):
+    """Of a step with tools, whose message is kept whole. A call of a tool is written without a word, and may take as
+    long as an answer.
+    """
+
+    alive = True
+
+    def __init__(self, chat: LangChainChat) -> None:
+        super().__init__(chat)
+        self.message: Any = None
+
+    def note(self, chunk: ChatGenerationChunk) -> str:
+        self.message = chunk.message if self.message is None else self.message + chunk.message
+        return super().note(chunk)
+
+    def whole(self, last: Piece) -> Piece:
+        """Some vendors give the reason of a finished answer where tools are asked for."""
+        asked = self.message.tool_calls or self.message.invalid_tool_calls
+        reason = "tools" if asked and last.finish_reason == "stop" else last.finish_reason
+        return replace(last, message=self.message, finish_reason=reason)
+
+    def finished(self, reason: str) -> str | None:
+        return "tools" if reason == self._chat.asks_for_tools else super().finished(reason)
+
+
 def messages_of(prompt: Prompt) -> list[BaseMessage]:
     history = [_message(turn) for turn in prompt.history]
     system = [SystemMessage(prompt.system)] if prompt.system else []
     return [*system, *history, _asked(prompt)]
+
+
+def _messages(dialogue: Sequence[Any]) -> list[BaseMessage]:
+    return [HumanMessage(said) if isinstance(said, str) else said for said in dialogue]
 
 
 def _asked(prompt: Prompt) -> BaseMessage:

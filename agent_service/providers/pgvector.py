@@ -1,81 +1,169 @@
-"""Vectors in PostgreSQL with pgvector: exact search by inner product within one namespace.
+"""Vectors in PostgreSQL with pgvector: exact search by inner product within one namespace, or several.
 
 Half precision, stored in line: a scan of full-precision vectors that PostgreSQL has moved out of line is ten times
-slower. No index over the vectors themselves: filtered by namespace, an approximate one loses rows, and up to some ten
-thousand chunks the exact scan takes milliseconds.
+slower. Up to some ten thousand vectors the exact scan takes milliseconds. What is larger is searched by a graph over
+just these vectors (`graphs.py`), or over all of them where many namespaces are asked; a graph over all of them with one
+namespace's filter would silently lose rows.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from pgvector import HalfVector
 
 from agent_service.contract import Hit, StoredVector
 from agent_service.ports import StoredChunk, Vector
+from agent_service.providers.graphs import GRAPH_FROM, Graph, Graphs
 from agent_service.providers.postgres import WHICH, Database, which
 from agent_service.settings import Settings
 
 NAME = "pgvector"
+KNOWN_SECONDS = 5.0
+KNOWN_SETS = 64
+"""How long and of how many sets of namespaces their numbers are remembered: of ten thousand it takes a while."""
 
-_DELETE = f"delete from vectors.vector where namespace = %(namespace)s and {WHICH}"  # noqa: S608 - constants
-_COUNT = f"select count(*) from vectors.vector where namespace = %(namespace)s and {WHICH}"  # noqa: S608
-_PRESENT = "select chunk from vectors.vector where namespace = %s and chunk = any(%s)"
-_SEARCH = """
+NEARLY_ALL_FROM = 500
+"""Of so many namespaces the others are worth counting."""
+FEW_OTHERS = 1000
+_OF = "lexicon = (select id from vectors.lexicon where namespace = %(namespace)s)"
+_DELETE = f"delete from vectors.vector where {_OF} and {WHICH}"  # noqa: S608 - constants
+_COUNT = f"select count(*) from vectors.vector where {_OF} and {WHICH}"  # noqa: S608
+_PRESENT = f"select chunk from vectors.vector where {_OF} and chunk = any(%(ids)s)"  # noqa: S608
+_NEAREST = """
     select chunk, document, version, -(embedding <#> %(vector)s) as score
     from vectors.vector
-    where namespace = %(namespace)s and vector_dims(embedding) = %(dimension)s
+    where {where} and vector_dims(embedding) = %(dimension)s
     order by embedding <#> %(vector)s, chunk
     limit %(limit)s
 """
-_LISTING = """
+SEARCH = _NEAREST.format(where=_OF)
+_SEARCH_DOCUMENTS = _NEAREST.format(where=f"{_OF} and document = any(%(documents)s)")
+_SEARCH_MANY = _NEAREST.format(where="lexicon = any(%(lexicons)s::int[])")
+_SEARCH_NEARLY_ALL = _NEAREST.format(
+    where="lexicon between %(first)s::int and %(last)s::int and lexicon <> all(%(others)s::int[])"
+)
+_SEARCH_MANY_DOCUMENTS = _NEAREST.format(where="lexicon = any(%(lexicons)s::int[]) and document = any(%(documents)s)")
+_SIZES = """
+    select coalesce(array_agg(lexicon.id order by lexicon.id), '{}')::text, coalesce(sum(stat.n), 0)::bigint
+    from vectors.lexicon left join (
+        select lexicon, sum(n) as n from vectors.namespace_stat group by lexicon
+    ) stat on stat.lexicon = lexicon.id
+    where lexicon.namespace = any(%(namespaces)s)
+"""
+_OTHERS = """
+    select min(id), max(id), coalesce(array_agg(id) filter (where not among), '{}')::text,
+        count(*) filter (where not among)
+    from (
+        select id, one is not null as among
+        from vectors.lexicon left join unnest(%(lexicons)s::int[]) one on one = id
+        where id between (select min(one) from unnest(%(lexicons)s::int[]) one)
+            and (select max(one) from unnest(%(lexicons)s::int[]) one)
+    ) between_them
+"""
+_LISTING = f"""
     select chunk, document, version from vectors.vector
-    where namespace = %(namespace)s and (%(after)s::uuid is null or chunk > %(after)s)
+    where {_OF} and (%(after)s::uuid is null or chunk > %(after)s)
     order by chunk limit %(limit)s
-"""
-# From each name to the next by the index, so that it takes as long as there are names and not as there are vectors.
+"""  # noqa: S608
 _NAMESPACES = """
-    with recursive found (name) as (
-        (select namespace from vectors.vector order by namespace limit 1)
-        union all
-        select (select namespace from vectors.vector where namespace > found.name order by namespace limit 1)
-        from found where found.name is not null
-    )
-    select name from found where starts_with(name, %s)
+    select namespace from vectors.lexicon
+    where starts_with(namespace, %s)
+        and exists (select from vectors.vector where vector.lexicon = vectors.lexicon.id)
 """
+_OPEN = "insert into vectors.lexicon (namespace, numbered) values (%s, 0) on conflict (namespace) do nothing"
+_LEXICON = "select id from vectors.lexicon where namespace = %s"
 _UPSERT = """
-    insert into vectors.vector (namespace, chunk, document, version, embedding) values (%s, %s, %s, %s, %s)
-    on conflict (namespace, chunk) do update
+    insert into vectors.vector (lexicon, chunk, document, version, embedding) values (%s, %s, %s, %s, %s)
+    on conflict (lexicon, chunk) do update
     set document = excluded.document, version = excluded.version, embedding = excluded.embedding
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Of a set of namespaces: their numbers as PostgreSQL reads them, and how many passages they hold; of a large set
+    the first and the last number, and the others between them, which are few where it is nearly all there are. Numbers
+    only grow: what is made later is behind the last.
+    """
+
+    lexicons: str
+    passages: int
+    first: int | None = None
+    last: int | None = None
+    others: str = "{}"
+    count: int = 0
+
+    @property
+    def nearly_all(self) -> bool:
+        """Planning a search among ten thousand numbers takes as long as the search."""
+        return self.first is not None and self.count <= FEW_OTHERS
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {"lexicons": self.lexicons, "first": self.first, "last": self.last, "others": self.others}
+
+
+_NOTHING = _Known("{}", 0)
+
+
 class PgvectorStore:
+    most_namespaces: int | None = None
+
     def __init__(self, settings: Settings) -> None:
         self.database = Database(settings, NAME, vectors=True)
+        self._known: dict[tuple[str, ...], tuple[float, _Known]] = {}
+        self.graphs = Graphs(
+            self.database,
+            bot=settings.graph_passages,
+            everything=settings.graph_passages_all,
+            memory=settings.graph_memory_mb,
+        )
 
     async def present(self, namespace: str, ids: Sequence[UUID]) -> set[UUID]:
+        parameters = {"namespace": namespace, "ids": list(ids)}
         async with self.database.connection() as connection:
-            rows = await (await connection.execute(_PRESENT, (namespace, list(ids)), binary=True)).fetchall()
+            rows = await (await connection.execute(_PRESENT, parameters, binary=True)).fetchall()
         return {row[0] for row in rows}
 
     async def upsert(self, namespace: str, chunks: Sequence[StoredChunk]) -> None:
-        rows = [(namespace, one.id, one.document, one.version, HalfVector(one.vector)) for one in chunks]
         async with self.database.connection() as connection, connection.transaction():
+            lexicon = await (await connection.execute(_LEXICON, (namespace,))).fetchone()
+            if lexicon is None:
+                await connection.execute(_OPEN, (namespace,))
+                lexicon = await (await connection.execute(_LEXICON, (namespace,))).fetchone()
+            assert lexicon is not None  # noqa: S101 - whoever made it, it is never deleted
+            rows = [(lexicon[0], one.id, one.document, one.version, HalfVector(one.vector)) for one in chunks]
             await connection.cursor(binary=True).executemany(_UPSERT, rows)
 
-    async def search(self, namespace: str, vector: Vector, limit: int) -> list[Hit]:
-        parameters = {
-            "namespace": namespace,
-            "vector": HalfVector(vector),
-            "dimension": len(vector),
-            "limit": limit,
-        }
-        async with self.database.connection() as connection:
-            rows = await (await connection.execute(_SEARCH, parameters, binary=True)).fetchall()
-        return [
-            Hit(chunk=chunk, document=document, version=version, score=score)
-            for chunk, document, version, score in rows
-        ]
+    async def search(
+        self, namespace: str, vector: Vector, limit: int, documents: Collection[UUID] | None = None
+    ) -> list[Hit]:
+        asked = _asked(vector, limit) | {"namespace": namespace}
+        if documents is not None:
+            return await self._found(_SEARCH_DOCUMENTS, asked | {"documents": list(documents)})
+        graph = await self.graphs.of(namespace, len(vector))
+        if graph is not None:
+            found = await self._found(by_graph(graph), asked)
+            if len(found) == limit:
+                return found
+        return await self._found(SEARCH, asked)
+
+    async def search_many(
+        self, namespaces: Sequence[str], vector: Vector, limit: int, documents: Collection[UUID] | None = None
+    ) -> list[Hit]:
+        known = await self._sizes(tuple(namespaces))
+        asked = _asked(vector, limit) | known.parameters
+        if documents is not None:
+            return await self._found(_SEARCH_MANY_DOCUMENTS, asked | {"documents": list(documents)})
+        graph = await self.graphs.of_everything(len(vector)) if self.graphs.worth(known.passages, len(vector)) else None
+        if graph is not None:
+            found = await self._found(by_graph(graph, "lexicon = any(%(lexicons)s::int[])"), asked)
+            if len(found) == limit:
+                return found
+        return await self._found(_SEARCH_NEARLY_ALL if known.nearly_all else _SEARCH_MANY, asked)
 
     async def delete(
         self, namespace: str, document: UUID | None, version: UUID | None, keep_version: UUID | None
@@ -102,9 +190,52 @@ class PgvectorStore:
             rows = await (await connection.execute(_NAMESPACES, (prefix,))).fetchall()
         return [name for (name,) in rows]
 
+    async def maintain(self) -> list[str]:
+        """Builds the graphs that are worth it; names what was done."""
+        return await self.graphs.maintain()
+
     async def check(self) -> None:
         async with self.database.connection() as connection:
             await connection.execute("select 1 from vectors.vector limit 1")
 
     async def aclose(self) -> None:
         await self.database.aclose()
+
+    async def _sizes(self, namespaces: tuple[str, ...]) -> "_Known":
+        """Kept for some seconds."""
+        until, known = self._known.get(namespaces, (0.0, _NOTHING))
+        if until < time.monotonic():
+            async with self.database.connection() as connection:
+                row = await (await connection.execute(_SIZES, {"namespaces": list(namespaces)})).fetchone()
+                known = _Known(row[0], row[1]) if row else _NOTHING
+                if len(namespaces) >= NEARLY_ALL_FROM:
+                    others = await (await connection.execute(_OTHERS, {"lexicons": known.lexicons})).fetchone()
+                    known = _Known(known.lexicons, known.passages, *others) if others else known
+            if len(self._known) >= KNOWN_SETS:
+                self._known.clear()
+            self._known[namespaces] = (time.monotonic() + KNOWN_SECONDS, known)
+        return known
+
+    async def _found(self, statement: str, parameters: dict[str, Any]) -> list[Hit]:
+        async with self.database.connection() as connection:
+            rows = await (await connection.execute(statement.encode(), parameters, binary=True)).fetchall()
+        return [
+            Hit(chunk=chunk, document=document, version=version, score=score)
+            for chunk, document, version, score in rows
+        ]
+
+
+def _asked(vector: Vector, limit: int) -> dict[str, Any]:
+    return {"vector": HalfVector(vector), "dimension": len(vector), "limit": limit}
+
+
+def by_graph(graph: Graph, further: str = "true") -> str:
+    """A graph gives its vectors nearly in order; here they are put in order."""
+    return f"""
+        with near as materialized (
+            select chunk, document, version, embedding <#> %(vector)s as distance
+            from {GRAPH_FROM.format(condition=graph.condition)} and {further}
+            order by {graph.expression} <#> %(vector)s limit %(limit)s
+        )
+        select chunk, document, version, -distance from near order by distance, chunk
+    """  # noqa: S608 - numbers and constants

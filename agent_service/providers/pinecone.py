@@ -10,7 +10,7 @@ word. A query sees at most 10,000 vectors: larger counts are told as 10,000.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,6 +30,8 @@ UPSERT_NUMBERS = 75_000
 """Numbers in one upsert: at up to 25 bytes each they stay under the 2 MB that a request may have."""
 UPSERT_CHUNKS = 100
 CALLS_IN_FLIGHT = 4
+MOST_NAMESPACES = 100
+NAMESPACES_IN_FLIGHT = 8
 
 REMEMBERED = 10_000
 FRESHNESS_POLL_SECONDS = 0.1
@@ -44,6 +46,8 @@ class _LastWrite:
 
 
 class PineconeStore:
+    most_namespaces: int | None = MOST_NAMESPACES
+
     def __init__(self, settings: Settings, dimension: int | None = None) -> None:
         self._index = PineconeIndex(settings, dimension)
         self._patience = settings.vector_seconds
@@ -64,15 +68,32 @@ class PineconeStore:
         lsns = await few_at_a_time(partial(self._upsert, name), chunks, size=size, limit=CALLS_IN_FLIGHT)
         self._note_write(name, max(lsns), deletes=False)
 
-    async def search(self, namespace: str, vector: Vector, limit: int) -> list[Hit]:
+    async def search(
+        self, namespace: str, vector: Vector, limit: int, documents: Collection[UUID] | None = None
+    ) -> list[Hit]:
         name = _checked(namespace)
+        if documents is not None and not documents:
+            return []  # the vendor refuses a choice of none
+        chosen = None if documents is None else {"document": {"$in": [str(one) for one in documents]}}
         find = (await self._index.store()).similarity_search_by_vector_with_score
         return await self._index.call(
             lambda: [
                 Hit(chunk=found.id, document=found.page_content, version=found.metadata["version"], score=score)
-                for found, score in find(vector, k=limit, namespace=name)
+                for found, score in find(vector, k=limit, namespace=name, filter=chosen)
             ]
         )
+
+    async def search_many(
+        self, namespaces: Sequence[str], vector: Vector, limit: int, documents: Collection[UUID] | None = None
+    ) -> list[Hit]:
+        """A query is of one namespace: only the first MOST_NAMESPACES are asked, a few at a time."""
+
+        async def asked(names: Sequence[str]) -> list[Hit]:
+            return await self.search(names[0], vector, limit, documents)
+
+        lists = await few_at_a_time(asked, namespaces[:MOST_NAMESPACES], size=1, limit=NAMESPACES_IN_FLIGHT)
+        hits = [hit for found in lists for hit in found]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.chunk))[:limit]
 
     async def delete(
         self, namespace: str, document: UUID | None, version: UUID | None, keep_version: UUID | None

@@ -1,5 +1,4 @@
-"""The lexical index in PostgreSQL: one row for each term of each chunk, ranked by BM25 (Robertson and Zaragoza, "The
-Probabilistic Relevance Framework: BM25 and Beyond", 2009) when asked.
+"""The lexical index in PostgreSQL: one row for each term of each chunk, ranked by BM25 (`ranking.py`) when asked.
 
 What BM25 needs to know of a whole namespace, how many chunks and how many words, is counted in the transaction that
 changes it; in how many chunks a term is, is counted when it is asked for, by the index that is read anyway. The row of
@@ -7,9 +6,9 @@ the namespace's lexicon is locked while chunks are deleted and counted, and not 
 """
 
 import struct
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -18,11 +17,12 @@ from agent_service.contract import Hit, StoredVector
 from agent_service.ports import Asked, LexicalChunk, Lexicon, Ranked
 from agent_service.providers.binary_copy import int4_array, integer_rows, rows
 from agent_service.providers.postgres import WHICH, Connection, Database, which
+from agent_service.providers.ranking import parameters, statement
 
 NAME = "lexical index"
-K1, B = 1.2, 0.75
-FEWEST_CHUNKS = 50
-"""Of a smaller namespace no term is rare; for the confidence it counts as one of so many chunks."""
+KNOWN_SECONDS = 5.0
+KNOWN_SETS = 64
+"""How long and of how many sets of namespaces it is remembered what they hold: of ten thousand it takes a while."""
 DELETED_AT_ONCE = 1000
 _INT4, _INT2 = struct.Struct("!i"), struct.Struct("!h")
 
@@ -33,11 +33,12 @@ _OPEN = """
 """
 _LOCK = "select id from vectors.lexicon where namespace = %s for no key update"
 _LEXICON = """
-    select lexicon.id, stat.language, stat.n, stat.sum_len
+    select array_agg(distinct lexicon.id), stat.language, sum(stat.n)::bigint, sum(stat.sum_len)::bigint
     from vectors.lexicon join vectors.namespace_stat stat on stat.lexicon = lexicon.id
-    where lexicon.namespace = %s and stat.n > 0
-    order by stat.n desc, stat.language
+    where lexicon.namespace = any(%s) and stat.n > 0
+    group by stat.language order by sum(stat.n) desc, stat.language
 """
+_SEARCH = {(many, chosen): statement(many=many, documents=chosen) for many in (False, True) for chosen in (False, True)}
 _OF_NAMESPACE = "lexicon = (select id from vectors.lexicon where namespace = %(namespace)s)"
 _PRESENT = f"select chunk from vectors.lexical_chunk where {_OF_NAMESPACE} and chunk = any(%(ids)s)"  # noqa: S608 - constants
 _COUNT = f"select count(*) from vectors.lexical_chunk where {_OF_NAMESPACE} and {WHICH}"  # noqa: S608
@@ -63,7 +64,8 @@ _DELETE = """
         select number, unnest(terms) as term from gone
     ), posting as (
         delete from vectors.posting using pair
-        where posting.lexicon = %(lexicon)s and posting.term = pair.term and posting.number = pair.number
+        where posting.lexicon >> 8 = %(lexicon)s::int >> 8 and posting.lexicon = %(lexicon)s::int
+            and posting.term = pair.term and posting.number = pair.number
     ), smaller as (
         update vectors.namespace_stat stat set n = stat.n - was.n, sum_len = stat.sum_len - was.sum_len
         from (select language, count(*) as n, sum(len) as sum_len from gone group by language) was
@@ -83,42 +85,11 @@ _COUNT_CHUNKS = """
     on conflict (lexicon, language) do update set n = stat.n + excluded.n, sum_len = stat.sum_len + excluded.sum_len
 """
 
-SEARCH = """
-    with asked as materialized (
-        select part, term, weight * ln(1 + (greatest(%(n)s - df, 0) + 0.5) / (df + 0.5)) as weight,
-            weight * ln(1 + (greatest(%(n)s, %(fewest)s) - least(df, %(n)s) + 0.5) / (df + 0.5)) as sure
-        from (
-            select given.part, given.term, given.weight::float8, (
-                select count(*) from vectors.posting
-                where posting.lexicon = %(lexicon)s and posting.term = given.term
-            )::float8 as df
-            from unnest(%(parts)s::int[], %(terms)s::int[], %(weights)s::float8[]) as given (part, term, weight)
-            offset 0
-        ) known
-    ), best as (
-        select found.number, sum(asked.weight * found.full) as score, sum(asked.sure * found.full) as sure
-        from asked
-        cross join lateral (
-            select number, tf / (tf + %(k1)s * (1 - %(b)s + %(b)s * len / %(mean)s)) as full
-            from vectors.posting
-            where posting.lexicon = %(lexicon)s and posting.term = asked.term
-            offset 0
-        ) found
-        group by found.number order by score desc, found.number limit %(limit)s
-    )
-    select chunk.chunk, chunk.document, chunk.version, best.score, best.sure,
-        (select sum(most) from (select max(sure) as most from asked group by part) parts) as all_sure
-    from best join vectors.lexical_chunk chunk on chunk.lexicon = %(lexicon)s and chunk.number = best.number
-    order by best.score desc, chunk.chunk
-"""
-"""BM25 without its constant factor K1 + 1, so that a term is worth at most its weight. `offset 0` keeps the planner
-from joining the terms with all postings of the namespace, which it takes for few: each is looked up in the index.
-"""
-
 
 class PostingIndex:
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._known: dict[tuple[str, ...], tuple[float, Lexicon | None]] = {}
 
     async def present(self, namespace: str, ids: Sequence[UUID]) -> set[UUID]:
         parameters = {"namespace": namespace, "ids": list(ids)}
@@ -142,20 +113,30 @@ class PostingIndex:
 
     async def lexicon(self, namespace: str) -> Lexicon | None:
         """None where the namespace has no chunks."""
-        async with self.database.connection() as connection:
-            rows = await (await connection.execute(_LEXICON, (namespace,))).fetchall()
-        if not rows:
-            return None
-        return Lexicon(rows[0][0], [row[1] for row in rows], sum(row[2] for row in rows), sum(row[3] for row in rows))
+        return await self._together([namespace])
 
-    async def search(self, lexicon: Lexicon, asked: Sequence[Asked], limit: int) -> Ranked:
+    async def lexicon_of(self, namespaces: Sequence[str]) -> Lexicon | None:
+        """Kept for some seconds: what was stored meanwhile is found, but counts only then."""
+        asked = tuple(namespaces)
+        until, known = self._known.get(asked, (0.0, None))
+        if until < time.monotonic():
+            known = await self._together(asked)
+            if len(self._known) >= KNOWN_SETS:
+                self._known.clear()
+            self._known[asked] = (time.monotonic() + KNOWN_SECONDS, known)
+        return known
+
+    async def search(
+        self, lexicon: Lexicon, asked: Sequence[Asked], limit: int, documents: Collection[UUID] | None = None
+    ) -> Ranked:
+        many = len(lexicon.keys) > 1
+        given = parameters(lexicon, asked, limit, documents)
         async with self.database.connection() as connection:
-            rows = await (await connection.execute(SEARCH, search_parameters(lexicon, asked, limit))).fetchall()
-        hits = [
-            Hit(chunk=chunk, document=document, version=version, score=score)
-            for chunk, document, version, score, *_ in rows
-        ]
-        return Ranked(hits, max((min(1.0, sure / all_sure) for *_, sure, all_sure in rows), default=0.0))
+            cursor = await connection.execute(_SEARCH[many, documents is not None].encode(), given, binary=True)
+            rows = await cursor.fetchall()
+        hits = [Hit(chunk=row[0], document=row[1], version=row[2], score=row[3]) for row in rows]
+        confidence = max((min(1.0, row[4] / row[5]) for row in rows), default=0.0)
+        return Ranked(hits, confidence, [row[6] for row in rows] if many else ())
 
     async def delete(
         self, namespace: str, document: UUID | None, version: UUID | None, keep_version: UUID | None
@@ -192,6 +173,14 @@ class PostingIndex:
     async def aclose(self) -> None:
         await self.database.aclose()
 
+    async def _together(self, namespaces: Sequence[str]) -> Lexicon | None:
+        async with self.database.connection() as connection:
+            rows = await (await connection.execute(_LEXICON, (list(namespaces),), binary=True)).fetchall()
+        if not rows:
+            return None
+        keys = sorted({key for row in rows for key in row[0]})
+        return Lexicon(keys, [row[1] for row in rows], sum(row[2] for row in rows), sum(row[3] for row in rows))
+
     async def _delete_some(self, chosen: dict[str, str | UUID | None]) -> int:
         async with self._changing() as connection:
             row = await (await connection.execute(_LOCK, (chosen["namespace"],))).fetchone()
@@ -216,23 +205,6 @@ class PostingIndex:
         async with self.database.connection() as connection, connection.transaction():
             await connection.execute(_BY_INDEX)
             yield connection
-
-
-def search_parameters(lexicon: Lexicon, asked: Sequence[Asked], limit: int) -> dict[str, Any]:
-    """For `SEARCH`."""
-    given = [(part, term, one.weight) for part, one in enumerate(asked) for term in sorted(one.forms)]
-    return {
-        "lexicon": lexicon.key,
-        "parts": [part for part, _, _ in given],
-        "terms": [term for _, term, _ in given],
-        "weights": [weight for _, _, weight in given],
-        "n": lexicon.chunks,
-        "mean": max(1.0, lexicon.words / lexicon.chunks),
-        "fewest": FEWEST_CHUNKS,
-        "k1": K1,
-        "b": B,
-        "limit": limit,
-    }
 
 
 async def _insert(connection: Connection, lexicon: int, first: int, chunks: Sequence[LexicalChunk]) -> None:

@@ -16,7 +16,7 @@ from agent_service.errors import Misconfigured
 from agent_service.pipeline.catalogue import Catalogue, Provider
 from agent_service.pipeline.facts import SEED, UNKNOWN, ModelFacts, read_facts
 from agent_service.pipeline.tokens import split_model
-from agent_service.ports import ChatModel, Embedder, LexicalIndex, VectorStore
+from agent_service.ports import ChatModel, Embedder, LexicalIndex, ToolLoop, ToolUser, VectorStore
 from agent_service.providers.extractive import ExtractiveAnswerer
 from agent_service.providers.postgres import Database
 from agent_service.providers.postings import NAME as LEXICAL_INDEX
@@ -49,7 +49,17 @@ async def opened(settings: Settings) -> AsyncIterator[Catalogue]:
             lexical=lexical,
             facts=facts,
             providers=_providers(settings),
+            tool_loop=_tool_loop(chat_models),
         )
+
+
+def _tool_loop(chat_models: Sequence[ChatModel]) -> ToolLoop | None:
+    """Only where a model can ask for tools: the library is large."""
+    if not any(isinstance(model, ToolUser) for model in chat_models):
+        return None
+    from agent_service.providers.tool_loop import LangGraphLoop
+
+    return LangGraphLoop()
 
 
 class _Named(Protocol):
@@ -121,6 +131,10 @@ def _embedders(settings: Settings) -> list[Embedder]:
         model, dimension = settings.openai_embedding_model, settings.openai_embedding_dimension
         embedders.append(OpenAIEmbedder(settings, Server.own(settings), model, dimension))
     embedders += [WordLlamaEmbedder(table=table), WordLlamaEmbedder(SHORTER, table)]
+    if settings.local_neural:
+        from agent_service.providers.minilm import MiniLMEmbedder
+
+        embedders.append(MiniLMEmbedder())
     for endpoint in settings.openai_endpoints:
         from agent_service.providers.openai import OpenAIEmbedder, Server
 

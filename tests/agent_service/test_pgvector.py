@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 from agent_service.errors import Misconfigured, UpstreamError
 from agent_service.ports import StoredChunk
 from agent_service.providers.pgvector import PgvectorStore
+from agent_service.providers.postgres import MIGRATION_TABLE, MIGRATIONS
 from agent_service.settings import Settings
 
 
@@ -72,7 +74,7 @@ async def test_many_start_at_once_on_an_empty_database(agent_settings: Settings,
     await asyncio.gather(*(store.check() for store in stores))
     await asyncio.gather(*(store.aclose() for store in stores))
     with psycopg.connect(fresh_database) as connection:
-        assert connection.execute("select number from vectors.migration").fetchall() == [(1,), (2,), (3,)]
+        assert connection.execute("select number from vectors.migration").fetchall() == [(1,), (2,), (3,), (4,), (5,)]
 
 
 async def test_a_restart_of_the_database_is_survived(
@@ -84,6 +86,9 @@ async def test_a_restart_of_the_database_is_survived(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where datname = current_database() and pid <> pg_backend_pid()"
         )
+        others = "select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        while connection.execute(others).fetchone() is not None:
+            time.sleep(0.01)  # noqa: ASYNC251 - nothing else is going on
     assert await store.count(namespace, None, None, None) == 1
 
 
@@ -141,3 +146,43 @@ async def test_more_calls_than_connections_wait_their_turn(store: PgvectorStore,
     await store.upsert(namespace, [chunk(1.0, 0.0)])
     counts = await asyncio.gather(*(store.count(namespace, None, None, None) for _ in range(50)))
     assert counts == [1] * 50
+
+
+async def test_chosen_documents_give_all_rows_that_they_have(store: PgvectorStore, namespace: str) -> None:
+    near, far = chunk(1.0, 0.0), [chunk(0.0, 1.0) for _ in range(5)]
+    await store.upsert(namespace, [near, *far])
+    documents = [one.document for one in far[:3]]
+    found = await store.search(namespace, [1.0, 0.0], 10, documents)
+    assert {hit.document for hit in found} == set(documents)
+    assert await store.search(namespace, [1.0, 0.0], 10, []) == []
+
+
+async def test_many_namespaces_are_searched_as_one(store: PgvectorStore, namespace: str) -> None:
+    names = [f"{namespace}-{number}" for number in range(3)]
+    chunks = [chunk(1.0, number / 10) for number in range(3)]
+    for name, one in zip(names, chunks, strict=True):
+        await store.upsert(name, [one])
+    ids = [one.id for one in chunks]
+    assert [hit.chunk for hit in await store.search_many([*names, "nobody"], [0.0, 1.0], 10)] == ids[::-1]
+    assert [hit.chunk for hit in await store.search_many(names[:2], [0.0, 1.0], 1)] == [ids[1]]
+    chosen = await store.search_many(names, [0.0, 1.0], 10, [chunks[0].document])
+    assert [hit.chunk for hit in chosen] == [ids[0]]
+
+
+async def test_vectors_that_were_there_before_the_namespaces_had_numbers_stay(
+    agent_settings: Settings, fresh_database: str
+) -> None:
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute("create schema vectors")
+        connection.execute(MIGRATION_TABLE)
+        for number in (1, 2, 3):
+            connection.execute(MIGRATIONS[number].encode())
+            connection.execute("insert into vectors.migration (number) values (%s)", (number,))
+        row = "insert into vectors.vector values (%s, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), '[1,0]')"
+        for name in ("one", "two", "one"):
+            connection.execute(row, (name,))
+    store = PgvectorStore(agent_settings.model_copy(update={"agent_database_url": SecretStr(fresh_database)}))
+    counts = [await store.count(name, None, None, None) for name in ("one", "two")]
+    found = [len(await store.search(name, [1.0, 0.0], 5)) for name in ("one", "two")]
+    assert (counts, found, sorted(await store.namespaces(""))) == ([2, 1], [2, 1], ["one", "two"])
+    await store.aclose()

@@ -217,3 +217,23 @@ async def test_the_check_looks_each_time(store: PineconeStore, pinecone: Pinecon
     pinecone.fault("stats", "503")
     with pytest.raises(UpstreamError):
         await store.check()
+
+
+async def test_chosen_documents_alone_are_searched(store: PineconeStore) -> None:
+    await store.upsert(BOT, [chunk(number, document=number) for number in range(1, 30)])
+    hits = await store.search(BOT, vector("text 5"), 10, [UUID(int=7), UUID(int=8)])
+    assert {hit.chunk.int for hit in hits} == {7, 8}
+    assert await store.search(BOT, vector("text 5"), 10, []) == []
+
+
+async def test_many_namespaces_are_asked_one_by_one_and_only_the_first_of_very_many(
+    store: PineconeStore, pinecone: PineconeEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_service.providers.pinecone.MOST_NAMESPACES", 3)
+    names = [f"bot-{number}" for number in range(1, 6)]
+    for number, name in enumerate(names, 1):
+        await store.upsert(name, [chunk(number)])
+    hits = await store.search_many(names, vector("text 2"), 2)
+    assert hits[0].chunk.int == 2
+    assert len(hits) == 2
+    assert pinecone.journal.count("query") == 3

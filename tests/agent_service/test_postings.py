@@ -14,9 +14,10 @@ from pydantic import SecretStr
 from agent_service.errors import UpstreamError
 from agent_service.pipeline.lexical import asked, indexed
 from agent_service.ports import Indexed, LexicalChunk, Ranked
-from agent_service.providers import postings
+from agent_service.providers import postings, ranking
 from agent_service.providers.postgres import Database
-from agent_service.providers.postings import K1, B, PostingIndex
+from agent_service.providers.postings import PostingIndex
+from agent_service.providers.ranking import GROUP_BITS, K1, B
 from agent_service.settings import Settings
 
 WORDS = ["oil", "price", "embargo", "barrel", "market", "war", "winter", "summer", "harvest", "grain", "ship", "port"]
@@ -221,10 +222,59 @@ async def test_each_term_is_looked_up_in_the_index(
         await index.upsert(namespace, few)
     lexicon = await index.lexicon(namespace)
     assert lexicon is not None
-    parameters = postings.search_parameters(lexicon, asked("word1 word2 word3", ["en"]), 100)
+    parameters = ranking.parameters(lexicon, asked("word1 word2 word3", ["en"]), 100)
     async with index.database.connection() as connection:
-        rows = await (await connection.execute(f"explain {postings.SEARCH}".encode(), parameters)).fetchall()
+        rows = await (
+            await connection.execute(f"explain {ranking.statement(many=False, documents=False)}".encode(), parameters)
+        ).fetchall()
     plan = "\n".join(row[0] for row in rows)
-    assert "term = asked.term" in plan
+    assert "term = given.term" in plan
     assert "Hash Cond" not in plan
+    assert "Seq Scan on posting" not in plan
+
+
+async def test_chosen_documents_keep_the_scores_they_have_among_all(index: PostingIndex, namespace: str) -> None:
+    texts = ["The oil price", "Oil and oil market of the winter harvest", "Grain ships", "Oil for winter"]
+    await index.upsert(namespace, [chunk(text, number, number) for number, text in enumerate(texts, 1)])
+    lexicon = await index.lexicon(namespace)
+    assert lexicon is not None
+    terms = asked("winter oil", lexicon.languages)
+    every = {hit.chunk: hit.score for hit in (await index.search(lexicon, terms, 10)).hits}
+    some = (await index.search(lexicon, terms, 10, [UUID(int=1), UUID(int=2), UUID(int=3)])).hits
+    assert {hit.chunk.int: hit.score for hit in some} == {number: every[UUID(int=number)] for number in (1, 2)}
+    assert (await index.search(lexicon, terms, 10, [])).hits == []
+
+
+async def test_many_namespaces_are_ranked_as_if_they_were_one(index: PostingIndex, namespace: str) -> None:
+    """More of them than lie together in the index; others between them count for nothing."""
+    chance = random.Random(3)
+    texts = [sentence(chance) for _ in range(2 * (1 << GROUP_BITS))]
+    chunks = [chunk(text, number) for number, text in enumerate(texts, 1)]
+    await index.upsert(f"{namespace}-one", chunks)
+    names = [f"{namespace}-{number % 40}" for number in range(len(chunks))]
+    for name in dict.fromkeys(names):
+        await index.upsert(name, [one for one, of in zip(chunks, names, strict=True) if of == name])
+    together, alone = await index.lexicon_of([*dict.fromkeys(names), "nobody"]), await index.lexicon(f"{namespace}-one")
+    assert together is not None
+    assert alone is not None
+    assert (together.chunks, together.words, together.languages) == (alone.chunks, alone.words, alone.languages)
+    terms = asked("oil price of the harvest", together.languages)
+    many, one = [await index.search(lexicon, terms, 1000) for lexicon in (together, alone)]
+    assert {hit.chunk: pytest.approx(hit.score) for hit in many.hits} == {hit.chunk: hit.score for hit in one.hits}
+    assert many.confidence == pytest.approx(one.confidence)
+    assert [names[hit.chunk.int - 1] for hit in many.hits] == list(many.namespaces)
+    assert await index.lexicon_of(["nobody"]) is None
+
+
+async def test_a_term_of_many_namespaces_is_looked_up_by_groups(index: PostingIndex, namespace: str) -> None:
+    for number in range(5):
+        await index.upsert(f"{namespace}-{number}", [chunk(f"The oil price {number}")])
+    lexicon = await index.lexicon_of([f"{namespace}-{number}" for number in range(5)])
+    assert lexicon is not None
+    parameters = ranking.parameters(lexicon, asked("oil price", ["en"]), 100)
+    async with index.database.connection() as connection:
+        statement = f"explain {ranking.statement(many=True, documents=False)}"
+        rows = await (await connection.execute(statement.encode(), parameters)).fetchall()
+    plan = "\n".join(row[0] for row in rows)
+    assert "((lexicon >> 8)) = space.together" in plan
     assert "Seq Scan on posting" not in plan

@@ -141,7 +141,8 @@ def test_what_only_the_lexical_index_has_is_listed_and_deleted(keyless: Caller, 
     request = storing("The oil price rose.", "The harvest failed.", embedding=WORDLLAMA)
     keyless.post("/embed_and_store", request)
     with psycopg.connect(agent_database_url) as connection:
-        connection.execute("delete from vectors.vector where namespace = %s", (keyless.namespace,))
+        of = "lexicon = (select id from vectors.lexicon where namespace = %s)"
+        connection.execute(f"delete from vectors.vector where {of}", (keyless.namespace,))  # noqa: S608 - constants
     listed = keyless.post("/vectors/list", {"limit": 1}).json()
     assert (len(listed["vectors"]), listed["vectors"][0]["complete"], listed["next"] is None) == (1, False, False)
     assert keyless.post("/vectors/delete", {}).json() == {"deleted": 2, "remaining": 0}

@@ -1,0 +1,110 @@
+"""BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009) over the postings, as
+statements of PostgreSQL: in one namespace, or in several as if they were one.
+"""
+
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from agent_service.ports import Asked, Lexicon
+
+K1, B = 1.2, 0.75
+FEWEST_CHUNKS = 50
+"""Of a smaller namespace no term is rare; for the confidence it counts as one of so many chunks."""
+GROUP_BITS = 8
+"""So many lexicons lie together in the postings' index, a power of two. A term of many namespaces is looked up once for
+each group, and a single namespace's postings still lie close together."""
+
+_OF_ONE = f"""
+    from vectors.posting
+    where lexicon >> {GROUP_BITS} = %(lexicon)s::int >> {GROUP_BITS} and lexicon = %(lexicon)s::int
+        and term = given.term
+"""
+_OF_MANY = f"""
+    from space cross join lateral (
+        select lexicon, number, tf, len from vectors.posting
+        where lexicon >> {GROUP_BITS} = space.together and term = given.term and lexicon = any (space.lexicons)
+        offset 0
+    ) posting
+    where true
+"""  # noqa: S608
+_SPACE = f"""
+    space as materialized (
+        select id >> {GROUP_BITS} as together, array_agg(id order by id) as lexicons
+        from unnest(%(lexicons)s::int[]) id group by together
+    ),
+"""  # noqa: S608
+_CHOSEN = """
+    chosen as materialized (
+        select lexicon, number from vectors.lexical_chunk
+        where lexicon = {lexicon} and document = any (%(documents)s)
+    ),
+"""
+_SEARCH = """
+    with {space} {chosen} asked as materialized (
+        select part, term, weight * ln(1 + (greatest(%(n)s::int - df, 0) + 0.5) / (df + 0.5)) as weight,
+            weight * ln(1 + (greatest(%(n)s::int, %(fewest)s::int) - least(df, %(n)s::int) + 0.5) / (df + 0.5)) as sure
+        from (
+            select given.part, given.term, given.weight::float8, (select count(*) {postings})::float8 as df
+            from unnest(%(parts)s::int[], %(terms)s::int[], %(weights)s::float8[]) as given (part, term, weight)
+            offset 0
+        ) known
+    ), best as (
+        select lexicon, number, sum(given.weight * full_tf) as score, sum(given.sure * full_tf) as sure
+        from asked given
+        cross join lateral (
+            select lexicon, number,
+                tf / (tf + %(k1)s::float8 * (1 - %(b)s::float8 + %(b)s::float8 * len / %(mean)s::float8)) as full_tf
+            {postings} {among}
+            offset 0
+        ) found
+        group by lexicon, number order by score desc, lexicon, number limit %(limit)s::int
+    )
+    select chunk.chunk, chunk.document, chunk.version, best.score, best.sure,
+        (select sum(most) from (select max(sure) as most from asked group by part) parts) as all_sure {name}
+    from best join vectors.lexical_chunk chunk on chunk.lexicon = best.lexicon and chunk.number = best.number {names}
+    order by best.score desc, chunk.chunk
+"""
+"""BM25 without its constant factor K1 + 1, so that a term is worth at most its weight. `offset 0` keeps the planner
+from joining the terms with all postings of the namespace, which it takes for few: each is looked up in the index.
+"""
+
+
+def statement(*, many: bool, documents: bool) -> str:
+    """Its rows: chunk, document, version, score, what of it counts for the confidence, the most that could, and of many
+    the namespace."""
+    return _SEARCH.format(
+        space=_SPACE if many else "",
+        chosen=_CHOSEN.format(lexicon="any (%(lexicons)s::int[])" if many else "%(lexicon)s::int") if documents else "",
+        postings=_OF_MANY if many else _OF_ONE,
+        among="and (lexicon, number) in (select lexicon, number from chosen)" if documents else "",
+        name=", lexicon.namespace" if many else "",
+        names="join vectors.lexicon lexicon on lexicon.id = best.lexicon" if many else "",
+    )
+
+
+def parameters(
+    lexicon: Lexicon, asked: Sequence[Asked], limit: int, documents: Collection[UUID] | None = None
+) -> dict[str, Any]:
+    given = [(part, term, one.weight) for part, one in enumerate(asked) for term in sorted(one.forms)]
+    return {
+        "lexicon": lexicon.keys[0],
+        "lexicons": array(tuple(lexicon.keys)),
+        "parts": [part for part, _, _ in given],
+        "terms": [term for _, term, _ in given],
+        "weights": [weight for _, _, weight in given],
+        "n": lexicon.chunks,
+        "mean": max(1.0, lexicon.words / lexicon.chunks),
+        "fewest": FEWEST_CHUNKS,
+        "k1": K1,
+        "b": B,
+        "limit": limit,
+        "documents": None if documents is None else list(documents),
+    }
+
+
+@lru_cache(64)
+def array(numbers: tuple[int, ...]) -> str:
+    """As PostgreSQL reads it: ten thousand of them one by one take longer than the search."""
+    return "{" + ",".join(map(str, numbers)) + "}"
