@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tests.emulators.acting import Call, Scene
 from tests.emulators.emulator import Emulator, Handler, Request, VendorError
 from tests.emulators.speaking import Said, play, spoken, tokens_of
 
@@ -18,7 +19,7 @@ TYPES = {
     500: "api_error",
     503: "overloaded_error",
 }
-REASONS = {"stop": "end_turn", "length": "max_tokens", "safety": "refusal", "odd": "pause_turn"}
+REASONS = {"stop": "end_turn", "length": "max_tokens", "safety": "refusal", "odd": "pause_turn", "tools": "tool_use"}
 
 
 class AnthropicEmulator(Emulator):
@@ -67,7 +68,12 @@ class AnthropicEmulator(Emulator):
         images = _images(data["messages"][-1]["content"])
         # This vendor has no other way to block a prompt than to refuse the answer.
         steps = spoken(
-            question, _system(data), data["max_tokens"], "safety" if kind == "blocked" else kind, images=images
+            question,
+            _system(data),
+            data["max_tokens"],
+            "safety" if kind == "blocked" else kind,
+            images=images,
+            scene=_scene(data),
         )
         head = {"id": f"msg_{request.call.number}", "type": "message", "role": "assistant", "model": data["model"]}
         if not data.get("stream"):
@@ -101,6 +107,12 @@ def _events(head: dict[str, Any], steps: Iterator[Said], read: int) -> Iterator[
         yield _event({"type": "content_block_delta", "index": 0, "delta": delta})
         said = next(steps)
     yield _event({"type": "content_block_stop", "index": 0})
+    for place, call in enumerate(said.calls, start=1):
+        asked = {"type": "tool_use", "id": f"toolu_{place}", "name": call.name, "input": {}}
+        yield _event({"type": "content_block_start", "index": place, "content_block": asked})
+        delta = {"type": "input_json_delta", "partial_json": json.dumps(call.arguments)}
+        yield _event({"type": "content_block_delta", "index": place, "delta": delta})
+        yield _event({"type": "content_block_stop", "index": place})
     reason = {"stop_reason": REASONS[said.reason] if said.reason else None, "stop_sequence": None}
     yield _event({"type": "message_delta", "delta": reason, "usage": _usage(said)})
     yield _event({"type": "message_stop"})
@@ -111,6 +123,32 @@ def _whole(head: dict[str, Any], steps: list[Said]) -> dict[str, Any]:
     content = [{"type": "text", "text": "".join(said.text for said in steps)}]
     reason = REASONS[last.reason] if last.reason else None
     return {**head, "content": content, "stop_reason": reason, "stop_sequence": None, "usage": _usage(last)}
+
+
+def _scene(data: dict[str, Any]) -> Scene | None:
+    blocks: list[tuple[str, dict[str, Any]]] = [
+        (message["role"], block)
+        for message in data["messages"]
+        for block in (
+            [{"type": "text", "text": message["content"]}]
+            if isinstance(message["content"], str)
+            else message["content"]
+        )
+    ]
+    if not data.get("tools"):
+        if any(block["type"] in ("tool_use", "tool_result") for _, block in blocks):
+            raise VendorError(400, "Requests which include `tool_use` or `tool_result` blocks must define tools")
+        return None
+    may_call = (data.get("tool_choice") or {}).get("type") != "none"
+    scene = Scene("", [tool["name"] for tool in data["tools"]], may_call=may_call)
+    for role, block in blocks:
+        if block["type"] == "tool_use":
+            scene.made.append(Call(block["name"], block["input"]))
+        elif block["type"] == "tool_result":
+            scene.results.append(_text(block.get("content") or ""))
+        elif block["type"] == "text" and role == "user" and not scene.made:
+            scene.question = block["text"]
+    return scene
 
 
 def _usage(said: Said) -> dict[str, int]:

@@ -4,11 +4,13 @@ Answers come from `reading.answer`, vectors from `embedding.embed`. A missing or
 does.
 """
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tests.emulators.acting import Call, Scene
 from tests.emulators.embedding import embed
 from tests.emulators.emulator import Emulator, Handler, Request, VendorError
 from tests.emulators.speaking import Said, play, spoilt, spoken, tokens_of
@@ -29,7 +31,13 @@ STATUS_NAMES = {
 }
 WRONG_KEY = "The API key is not valid."
 FAILURE = "scripted failure"
-REASONS = {"stop": "STOP", "length": "MAX_TOKENS", "safety": "SAFETY", "odd": "MALFORMED_FUNCTION_CALL"}
+REASONS = {
+    "stop": "STOP",
+    "length": "MAX_TOKENS",
+    "safety": "SAFETY",
+    "odd": "MALFORMED_FUNCTION_CALL",
+    "tools": "STOP",
+}
 
 _METHOD = re.compile(r"^/v1(?:beta)?/models/(?P<model>[^/:]+):(?P<method>[A-Za-z]+)$")
 _MODEL = re.compile(r"^/v1(?:beta)?/models(?:/(?P<model>[^/:]+))?$")
@@ -142,18 +150,46 @@ def _answer_chunks(body: dict[str, Any], model: str, kind: str, response_id: str
         return
     limit = body.get("generationConfig", {}).get("maxOutputTokens")
     system = _text(body.get("systemInstruction", {}))
-    for said in spoken(_prompt(body), system, limit, kind, images=_images(body)):
+    for said in spoken(_prompt(body), system, limit, kind, images=_images(body), scene=_scene(body)):
         yield _chunk(model, response_id, said)
 
 
 def _chunk(model: str, response_id: str, said: Said) -> dict[str, Any]:
     candidate: dict[str, Any] = {"content": {"parts": [{"text": said.text}], "role": "model"}, "index": 0}
+    candidate["content"]["parts"] += [
+        {
+            "functionCall": {"name": call.name, "args": call.arguments},
+            "thoughtSignature": base64.b64encode(b"thoughts of " + call.name.encode()).decode(),
+        }
+        for call in said.calls
+    ]
     if said.reason:
         candidate["finishReason"] = REASONS[said.reason]
     chunk: dict[str, Any] = {"candidates": [candidate]}
     if said.tokens is not None:
         chunk["usageMetadata"] = _usage(said.tokens.read, said.tokens.written)
     return {**chunk, "modelVersion": model, "responseId": response_id}
+
+
+def _scene(body: dict[str, Any]) -> Scene | None:
+    """A call has to come back with the signature of the thoughts that led to it."""
+    declared = [one for tool in body.get("tools") or () for one in tool.get("functionDeclarations", ())]
+    if not declared:
+        return None
+    mode = ((body.get("toolConfig") or {}).get("functionCallingConfig") or {}).get("mode")
+    scene = Scene("", [one["name"] for one in declared], may_call=mode != "NONE")
+    for content in body["contents"]:
+        for part in content.get("parts", ()):
+            if call := part.get("functionCall"):
+                signature = base64.urlsafe_b64decode(part.get("thoughtSignature") or "")
+                if signature != b"thoughts of " + call["name"].encode():
+                    raise VendorError(400, "Function call is missing a thought_signature")
+                scene.made.append(Call(call["name"], call.get("args") or {}))
+            elif answered := part.get("functionResponse"):
+                scene.results.append(str(answered["response"].get("output", answered["response"])))
+            elif content.get("role", "user") == "user" and not scene.made and "text" in part:
+                scene.question = part["text"]
+    return scene
 
 
 def _usage(read: int, written: int) -> dict[str, Any]:

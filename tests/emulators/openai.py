@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.emulators.acting import Call, Scene
 from tests.emulators.embedding import embed
 from tests.emulators.emulator import Emulator, Handler, Request, VendorError
 from tests.emulators.speaking import Said, Tokens, play, spoilt, spoken, tokens_of
@@ -31,7 +32,13 @@ TYPES = {
 }
 BLOCKED = "The prompt was blocked by the content policy."
 FAILURE = "scripted failure"
-REASONS = {"stop": "stop", "length": "length", "safety": "content_filter", "odd": "function_call"}
+REASONS = {
+    "stop": "stop",
+    "length": "length",
+    "safety": "content_filter",
+    "odd": "function_call",
+    "tools": "tool_calls",
+}
 
 
 class OpenAIEmulator(Emulator):
@@ -91,7 +98,7 @@ class OpenAIEmulator(Emulator):
             raise VendorError(400, BLOCKED)
         limit = data.get("max_completion_tokens", data.get("max_tokens"))
         question, system = _question(data["messages"]), _system(data["messages"])
-        steps = spoken(question, system, limit, kind, images=_images(data["messages"]))
+        steps = spoken(question, system, limit, kind, images=_images(data["messages"]), scene=_scene(data))
         head = {"id": f"chatcmpl-{request.call.number}", "created": CREATED, "model": model}
         if not data.get("stream"):
             await request.exchange.json(200, _whole(head, list(steps)))
@@ -112,11 +119,39 @@ def _events(head: dict[str, Any], steps: Iterator[Said], data: dict[str, Any]) -
     for said in steps:
         tokens = said.tokens
         reason = REASONS[said.reason] if said.reason else None
+        if said.calls:
+            yield _event({**chunk, "choices": [_choice({"tool_calls": _calls(said)})], **empty})
         delta = {} if said.last else {"content": said.text}
         yield _event({**chunk, "choices": [_choice(delta, reason)], **empty})
     if asked and tokens is not None:
         yield _event({**chunk, "choices": [], "usage": _usage(tokens)})
     yield b"data: [DONE]\n\n"
+
+
+def _calls(said: Said) -> list[dict[str, Any]]:
+    return [
+        {
+            "index": place,
+            "id": f"call_{place}",
+            "type": "function",
+            "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+        }
+        for place, call in enumerate(said.calls)
+    ]
+
+
+def _scene(data: dict[str, Any]) -> Scene | None:
+    if not data.get("tools"):
+        return None
+    scene = Scene("", [tool["function"]["name"] for tool in data["tools"]], may_call=data.get("tool_choice") != "none")
+    for message in data["messages"]:
+        for call in message.get("tool_calls") or ():
+            scene.made.append(Call(call["function"]["name"], json.loads(call["function"]["arguments"])))
+        if message["role"] == "tool":
+            scene.results.append(_text(message))
+        elif message["role"] == "user" and not scene.made:
+            scene.question = _text(message)
+    return scene
 
 
 def _choice(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:

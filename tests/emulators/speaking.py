@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tests.emulators import reading
+from tests.emulators.acting import Call, Scene
 from tests.emulators.emulator import Request
 
 PIECE_WORDS = 4
@@ -17,7 +18,7 @@ FAKE_SSE = (
 )
 XSS = "<script>alert(document.cookie)</script><img src=x onerror=alert(1)> [1](javascript:alert(1))"
 
-Reason = Literal["stop", "length", "safety", "odd"]
+Reason = Literal["stop", "length", "safety", "odd", "tools"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,21 @@ class Said:
     tokens: Tokens | None
     reason: Reason | None = None
     last: bool = False
+    calls: Sequence[Call] = ()
 
 
-def spoken(question: str, system: str, limit: int | None, kind: str, *, images: int = 0) -> Iterator[Said]:
-    """`limit` is of written tokens; `kind` the fault's or empty."""
-    read = tokens_of(question)
+def spoken(
+    question: str, system: str, limit: int | None, kind: str, *, images: int = 0, scene: Scene | None = None
+) -> Iterator[Said]:
+    """`limit` is of written tokens; `kind` the fault's or empty; `scene` where it was told of tools."""
+    read = tokens_of(question) + sum(map(tokens_of, scene.results if scene else ()))
+    if scene and (calls := scene.calls()):
+        yield Said("I shall look. ", _told(kind, read, 4))
+        yield Said("", _told(kind, read, 4 + 10 * len(calls)), "tools", last=True, calls=calls)
+        return
     written = 0
     reason: Reason = "stop"
-    for piece in _pieces(question, system, kind, images):
+    for piece in _pieces(question, system, kind, images, scene):
         if kind != "forever" and limit is not None and written + tokens_of(piece) > limit:
             reason = "length"
             break
@@ -118,7 +126,7 @@ async def _bent(
             yield data
 
 
-def _pieces(question: str, system: str, kind: str, images: int) -> Iterator[str]:
+def _pieces(question: str, system: str, kind: str, images: int, scene: Scene | None) -> Iterator[str]:
     if kind == "forever":
         while True:
             yield "and so on "
@@ -126,7 +134,7 @@ def _pieces(question: str, system: str, kind: str, images: int) -> Iterator[str]
         yield FAKE_SSE if kind == "fakesse" else XSS  # in one piece, where it would do the most harm
         return
     text = f"I see {images} images. " if images else ""
-    text += reading.answer(question, system)
+    text += scene.answer(system) if scene else reading.answer(question, system)
     if kind == "nul":
         text = f"{text[:5]}\x00{text[5:]}"
     words = re.findall(r"\S+\s*|\s+", text)
