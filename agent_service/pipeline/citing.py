@@ -1,25 +1,26 @@
-"""Markers `[n]` in a streamed answer, and the quotes that stand behind them.
+"""Markers `[n]` in a streamed answer.
 
 A marker is shown only where passage n exists; all others are taken out and counted. Nothing is renumbered, but `[1,
 2]`, `[1-3]`, `【1】` and digits of other scripts are written `[1][2]`, so that a reader of the text needs to know one
-form only.
+form only. In code, `values[1]` is no marker, and is left as it is.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from agent_service.contract import Citation, Passage
-from agent_service.pipeline.sentences import LONGEST, Span, sentence_spans
-from agent_service.pipeline.terms import overlap, terms_of, weights
+Mark = tuple[int, int]
+"""Where a marker stands in the text without markers, and its number."""
 
 _OPEN = re.compile(r"[\[【［]")
 _CLOSE = "]】］"
 _BETWEEN = " ,;、،，-–"
 _GROUP = re.compile(r"(\d+)(?:\s*[-–]\s*(\d+))?")
 _BRACKETED = re.compile(r"[\[【［]([ ,;、،，–-]*\d[\d ,;、،，–-]*)[\]】］]")
-_QUOTED_LINE = re.compile(r"^\s*[“„«\"](?P<words>.{8,4000})[”“»\"]\s*$")
-_QUOTED_END = re.compile(r"[“„«\"](?P<words>[^“”„«»\"]{8,4000})[”“»\"]\s*$")
+_SPECIAL = re.compile(r"[\[【［`\n]")
+_FENCE = 3
+_LONGEST_INLINE = 300
+"""Characters of inline code that are waited for; a backtick that is not closed by then opened nothing."""
 _LONGEST_NUMBER = 6
 _LARGEST_RANGE = 50
 
@@ -39,13 +40,18 @@ class MarkerFilter:
     """
 
     passages: int
-    marks: list[tuple[int, int]] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     rejected: int = 0
     _plain: list[str] = field(default_factory=list)
     _length: int = 0
     _space: str = ""
     _gap: bool = False
     _held: list[str] = field(default_factory=list)
+    _code: str = ""
+    _ticks: int = 0
+    _fenced: bool = False
+    _line_begins: bool = True
+    _given: tuple[int, int] = (0, 0)
 
     @property
     def plain(self) -> str:
@@ -56,23 +62,98 @@ class MarkerFilter:
 
     def flush(self) -> str:
         """What was held back; an answer does not end in white space."""
+        shown = ""
+        if self._ticks:
+            shown = self._released() if self._closed() else self._no_code()
         held, self._held = "".join(self._held), []
-        return self._shown(held) if held else ""
+        return shown + (self._shown(held) if held else "")
 
-    def _read(self, text: str) -> Iterator[str]:
+    def fresh(self) -> tuple[str, list[Mark]]:
+        """The plain text and the marks that have come since this was asked the last time."""
+        pieces, marks = self._given
+        self._given = len(self._plain), len(self.marks)
+        return "".join(self._plain[pieces:]), self.marks[marks:]
+
+    def _read(self, text: str, *, literal: bool = False) -> Iterator[str]:
+        """`literal`: backticks open nothing."""
         at = 0
         while at < len(text):
             if self._held:
                 yield self._continue(text[at])
                 at += 1
                 continue
-            opening = _OPEN.search(text, at)
-            end = opening.start() if opening else len(text)
-            yield self._shown(text[at:end])
-            if opening:
-                self._held.append(opening.group())
-                end += 1
+            if (self._ticks or self._fenced) and not literal:
+                shown, at = self._read_code(text, at)
+                yield shown
+                continue
+            special = _SPECIAL.search(text, at)
+            end = special.start() if special else len(text)
+            yield self._plainly(text[at:end])
             at = end
+            if special:
+                at += 1
+                yield self._open(special.group(), literal=literal)
+
+    def _open(self, character: str, *, literal: bool) -> str:
+        if character == "`" and not literal:
+            self._code, self._ticks = character, 1
+            return ""
+        if character in "\n`":
+            self._line_begins = character == "\n"
+            return self._shown(character)
+        self._line_begins = False
+        self._held.append(character)
+        return ""
+
+    def _plainly(self, text: str) -> str:
+        self._line_begins = self._line_begins and not text.strip()
+        return self._shown(text)
+
+    def _read_code(self, text: str, at: int) -> tuple[str, int]:
+        """What of it may be shown, and where to read on."""
+        if self._fenced:
+            return self._read_fenced(text, at)
+        while at < len(text):
+            character = text[at]
+            opening = len(self._code) == self._ticks
+            if opening and character == "`":
+                self._ticks += 1
+            elif opening and self._ticks >= _FENCE and self._line_begins:
+                self._fenced = True
+                return self._released(), at
+            elif character != "`" and self._closed():
+                return self._released(), at
+            elif character == "\n" or len(self._code) > _LONGEST_INLINE:
+                return self._no_code(), at
+            self._code += character
+            at += 1
+        return "", at
+
+    def _closed(self) -> bool:
+        """The same number of backticks closes that opened."""
+        inner = self._code.rstrip("`")
+        return len(inner) > self._ticks and len(self._code) - len(inner) == self._ticks
+
+    def _read_fenced(self, text: str, at: int) -> tuple[str, int]:
+        """Line by line; one that is nothing but backticks closes."""
+        end = text.find("\n", at)
+        line = text[at : end + 1] if end >= 0 else text[at:]
+        self._code += line
+        shown = self._shown(line)
+        if end >= 0:
+            told, self._code = self._code.strip(), ""
+            if len(told) >= _FENCE and not told.strip("`"):
+                self._fenced, self._line_begins = False, True
+        return shown, at + len(line)
+
+    def _released(self) -> str:
+        code, self._code, self._ticks = self._code, "", 0
+        self._line_begins = False
+        return self._shown(code)
+
+    def _no_code(self) -> str:
+        code, self._code, self._ticks = self._code, "", 0
+        return "".join(self._read(code, literal=True))
 
     def _continue(self, character: str) -> str:
         if character.isdecimal() or character in _BETWEEN:
@@ -102,15 +183,23 @@ class MarkerFilter:
         """White space waits for what follows: a marker that is taken out leaves neither two spaces nor one before a
         full stop.
         """
-        solid = text.rstrip()
+        solid = text.strip()
+        lead = len(text) - len(text.lstrip())
+        self._wait(text[:lead])
         if not solid:
-            self._space += "" if self._gap else text
             return ""
         space = "" if self._gap and not solid[0].isalnum() else self._space
         self._gap = False
-        self._space = text[len(solid) :]
+        self._space = text[lead + len(solid) :]
         self._note(space + solid)
         return space + solid
+
+    def _wait(self, space: str) -> None:
+        """In the gap that a marker has left only the end of a line counts."""
+        if self._gap and "\n" in space:
+            self._gap, self._space = False, space[space.index("\n") :]
+        elif not self._gap:
+            self._space += space
 
     def _note(self, text: str) -> None:
         self._plain.append(text)
@@ -130,79 +219,3 @@ def _number(digits: str) -> int:
     """0, which names no passage, for numbers too long to be read."""
     digits = digits.lstrip("0")
     return int(digits) if 0 < len(digits) <= _LONGEST_NUMBER else 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    span: Span
-    terms: frozenset[str]
-
-
-def citations(plain: str, marks: Sequence[tuple[int, int]], passages: Sequence[Passage]) -> list[Citation]:
-    """One for each marker in the order of first appearance: what the answer quotes word for word in front of it, else
-    the sentence of its passage that best supports what carries the marker.
-    """
-    carried = _carried(plain, marks)
-    candidates = {number: _candidates(passages[number - 1].text) for number in carried}
-    weight = weights([candidate.terms for known in candidates.values() for candidate in known])
-    quoted = _quoted(plain, marks, passages)
-    return [
-        quoted.get(number) or _citation(number, passages[number - 1], terms, candidates[number], weight)
-        for number, terms in carried.items()
-    ]
-
-
-def _quoted(plain: str, marks: Sequence[tuple[int, int]], passages: Sequence[Passage]) -> dict[int, Citation]:
-    """The citations of markers that stand behind a quotation which their passage holds, whatever its white space."""
-    found: dict[int, Citation] = {}
-    for place, number in marks:
-        passage = passages[number - 1]
-        matches = (_occurrence(words, passage.text) for words in _quotations(plain, place))
-        match = next((match for match in matches if match), None)
-        if match and number not in found:
-            start, end = match.span()
-            found[number] = Citation(marker=number, passage=passage.id, start=start, end=end, quote=match[0], score=1.0)
-    return found
-
-
-def _quotations(plain: str, place: int) -> Iterator[str]:
-    """What may be quoted in front of `place`: the whole line, which may hold quotation marks of its own, or its end."""
-    line = plain[plain.rfind("\n", 0, place) + 1 : place]
-    for form in (_QUOTED_LINE, _QUOTED_END):
-        if match := form.search(line):
-            yield match["words"]
-
-
-def _occurrence(words: str, text: str) -> re.Match[str] | None:
-    return re.search(r"\s+".join(re.escape(word) for word in words.split()), text)
-
-
-def _carried(plain: str, marks: Sequence[tuple[int, int]]) -> dict[int, set[str]]:
-    """The terms of the sentences that carry each marker. A marker behind a full stop belongs to the sentence before
-    it.
-    """
-    spans = sentence_spans(plain)
-    carried: dict[int, set[str]] = {}
-    for place, number in marks:
-        before = [span for span in spans if span[0] < place]
-        start, end = before[-1] if before else (0, 0)
-        carried.setdefault(number, set()).update(terms_of(plain[start:end]))
-    return carried
-
-
-def _candidates(text: str) -> list[_Candidate]:
-    spans = sentence_spans(text) or [(0, min(len(text), LONGEST))]
-    return [_Candidate((start, end), frozenset(terms_of(text[start:end]))) for start, end in spans]
-
-
-def _citation(
-    number: int, passage: Passage, terms: set[str], candidates: Sequence[_Candidate], weight: dict[str, float]
-) -> Citation:
-    known = {term: weight[term] for term in terms if term in weight}
-    # Of equal support the shortest sentence: the others say more than was asked.
-    best = max(candidates, key=lambda one: (overlap(known, one.terms, known), -len(one.terms)))
-    start, end = best.span
-    score = overlap(terms, best.terms, {term: known.get(term, 1.0) for term in terms})
-    return Citation(
-        marker=number, passage=passage.id, start=start, end=end, quote=passage.text[start:end], score=round(score, 4)
-    )

@@ -4,12 +4,8 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 
-from agent_service.contract import MAX_IMAGE_BYTES, Image
+from agent_service.contract import MAX_IMAGE_BYTES, MAX_IMAGES_BYTES, Image
 from agent_service.errors import ImageInvalid, ImageTooLarge
-
-MAX_TOTAL_BYTES = 10 * 1024 * 1024
-IMAGE_TOKENS = 1_600
-"""What an image takes of a model's context at most, with the vendors that say (a long edge of about 1,500 points)."""
 
 _BEGINNINGS: dict[str, Callable[[bytes], bool]] = {
     "image/png": lambda data: data.startswith(b"\x89PNG\r\n\x1a\n"),
@@ -27,8 +23,8 @@ def check_images(images: Sequence[Image]) -> None:
         if not _BEGINNINGS[image.media_type](data):
             raise ImageInvalid(details={"image": place, "media_type": image.media_type})
         total += len(data)
-        if len(data) > MAX_IMAGE_BYTES or total > MAX_TOTAL_BYTES:
-            limits = {"limit_bytes": MAX_IMAGE_BYTES, "limit_bytes_together": MAX_TOTAL_BYTES}
+        if len(data) > MAX_IMAGE_BYTES or total > MAX_IMAGES_BYTES:
+            limits = {"limit_bytes": MAX_IMAGE_BYTES, "limit_bytes_together": MAX_IMAGES_BYTES}
             raise ImageTooLarge(details={"image": place, **limits})
 
 

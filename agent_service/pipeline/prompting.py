@@ -1,11 +1,11 @@
 """The prompt: what the model is told, with the passages as data that gives no orders."""
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 
-from agent_service.contract import ChatRequest, Passage, Turn
+from agent_service.contract import IMAGE_TOKENS, ChatRequest, Passage, Turn
 from agent_service.errors import PromptTooLong
-from agent_service.pipeline.images import IMAGE_TOKENS
 from agent_service.pipeline.tokens import estimated_tokens
 from agent_service.ports import Prompt
 
@@ -67,8 +67,8 @@ def system_prompt(request: ChatRequest) -> str:
 def question_with_passages(question: str, passages: Sequence[Passage]) -> str:
     if not passages:
         return question
-    seal = _seal(passages)
-    blocks = "\n\n".join(_block(number, passage, seal) for number, passage in enumerate(passages, start=1))
+    seal = seal_of(passage.text for passage in passages)
+    blocks = "\n\n".join(passage_block(number, passage, seal) for number, passage in enumerate(passages, start=1))
     return f"Passages, each between lines that carry the seal {seal}:\n\n{blocks}\n\nQuestion: {question}"
 
 
@@ -80,15 +80,26 @@ def latest_turns(history: Sequence[Turn], room: int) -> Sequence[Turn]:
     return history[first:]
 
 
-def _block(number: int, passage: Passage, seal: str) -> str:
+def passage_block(number: int, passage: Passage, seal: str) -> str:
     title = " ".join(passage.title.split())
     where = f"{title}, page {passage.page}" if passage.page is not None else title
     return f"--- {seal} passage [{number}] from: {where}\n{passage.text}\n--- {seal} end of passage [{number}]"
 
 
-def _seal(passages: Sequence[Passage]) -> str:
-    """Depends on all the text, so that no text can contain it and pretend to end its passage."""
+def seal_of(texts: Iterable[str]) -> str:
+    """Depends on all the texts, so that none can contain it and pretend to end its passage."""
     digest = hashlib.sha256()
-    for passage in passages:
-        digest.update(passage.text.encode("utf-8", "replace"))
+    for text in texts:
+        digest.update(text.encode("utf-8", "replace"))
     return digest.hexdigest()[:12]
+
+
+def prompt_sha256(prompt: Prompt) -> str:
+    """Of all that the model is given: equal hashes, equal prompts."""
+    given = [
+        prompt.system,
+        *([turn.role, turn.text] for turn in prompt.history),
+        prompt.message,
+        *([image.media_type, image.data] for image in prompt.images),
+    ]
+    return hashlib.sha256(json.dumps(given).encode()).hexdigest()

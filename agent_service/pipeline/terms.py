@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from agent_service.pipeline.question_words import QUESTION_WORDS, UNSPACED_QUESTION_WORDS
 
@@ -26,6 +27,8 @@ _ARABIC = str.maketrans({"أ": "ا", "إ": "ا", "آ": "ا", "ى": "ي", "ة": "
 _ARABIC_ARTICLE = re.compile("^(?:و|ف|ب|ك|ل)?(?:ال|لل)(?=.{2})")
 _SUFFIX = re.compile(r"(?:ies|ied|ing|ings|edly|ed|es|ly|e|en|ern|em|er|s|n|y|i)$")
 STEM_MIN = 4
+LONGEST_STEMMED = 40
+REMEMBERED_WORDS = 100_000
 
 
 def terms_of(text: str) -> list[str]:
@@ -34,7 +37,7 @@ def terms_of(text: str) -> list[str]:
         if is_unspaced(word):
             found.extend(pairs_of(word))
         else:
-            found.append(_stem(word))
+            found.append(stem_of(word))
     return found
 
 
@@ -85,6 +88,12 @@ def pairs_of(run: str) -> list[str]:
     return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
 
 
+def stem_of(word: str) -> str:
+    """Of a folded word."""
+    return _stem(word) if len(word) <= LONGEST_STEMMED else word
+
+
+@lru_cache(REMEMBERED_WORDS)
 def _stem(word: str) -> str:
     if len(word) < STEM_MIN or word[0].isdigit():
         return word

@@ -1,7 +1,6 @@
 """Counting tokens where no vendor does it for us."""
 
-from agent_service.contract import Usage
-from agent_service.pipeline.images import IMAGE_TOKENS
+from agent_service.contract import IMAGE_TOKENS, Usage
 
 BYTES_PER_TOKEN = 4
 """Four letters of English; as bytes of UTF-8 it also comes close for scripts that need two or three bytes a letter."""
@@ -30,4 +29,15 @@ def estimated_usage(model_id: str, read: str, written: str = "", *, images: int 
         input_tokens=estimated_tokens(read) + images * IMAGE_TOKENS,
         output_tokens=estimated_tokens(written),
         estimated=True,
+    )
+
+
+def together(first: Usage, second: Usage) -> Usage:
+    """Of two calls of one model."""
+    return first.model_copy(
+        update={
+            "input_tokens": first.input_tokens + second.input_tokens,
+            "output_tokens": first.output_tokens + second.output_tokens,
+            "estimated": first.estimated or second.estimated,
+        }
     )

@@ -47,6 +47,13 @@ def test_what_the_passages_do_not_speak_of_is_not_answered(question: str) -> Non
     assert quoted(question) == []
 
 
+@pytest.mark.parametrize(
+    "question", ["Which days of holiday do employees not have?", "Which office in Leeds closes at eight?"]
+)
+def test_the_opposite_of_what_is_written_is_not_answered(question: str) -> None:
+    assert quoted(question) == []
+
+
 def test_without_passages_nothing_is_found() -> None:
     assert quoted("Anything?", []) == []
     assert quoted("Anything?", passages("   ")) == []
