@@ -2,18 +2,20 @@
 
 import asyncio
 import hashlib
+import json
 import ssl
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
-import httpx
+import aiohttp
+import certifi
 import jwt
 from django.conf import settings
 from pydantic import BaseModel, ValidationError
@@ -23,9 +25,14 @@ from backend.core import request_id
 from backend.core.errors import ChatSphereError
 
 Answer = TypeVar("Answer", bound=BaseModel)
-ChatEvent = contract.DeltaEvent | contract.CitationsEvent | contract.UsageEvent | contract.DoneEvent
+ChatEvent = (
+    contract.DeltaEvent | contract.CitationsEvent | contract.FollowUpsEvent | contract.UsageEvent | contract.DoneEvent
+)
 
 MAX_FRAME_BYTES = 1024 * 1024
+KEPT_SECONDS = 3.0
+"""An idle connection is kept, less than the agent keeps it (uvicorn: 5 s), so that none is used that it is closing."""
+UNKNOWN_NAMESPACES = "unknown_namespaces"
 
 
 class AgentError(ChatSphereError):
@@ -79,7 +86,11 @@ class Scope:
     user: UUID | None = None
     bot: UUID | None = None
     namespace: str | None = None
+    namespaces_sha256: str | None = None
     max_output_tokens: int | None = None
+
+
+Use = Callable[[contract.ToolCallEvent], Awaitable[contract.ToolResult]]
 
 
 class Breaker:
@@ -93,6 +104,10 @@ class Breaker:
         remaining = self._open_until - time.monotonic()
         if remaining > 0:
             raise AgentUnavailable(retry_after=max(1, round(remaining)))
+
+    @property
+    def is_open(self) -> bool:
+        return self._open_until > time.monotonic()
 
     def failed(self) -> None:
         self._failures += 1
@@ -110,7 +125,7 @@ breaker = Breaker()
 class AgentClient:
     """Bound to the event loop it was made in; see `connect`."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: aiohttp.ClientSession) -> None:
         self._http = http
 
     async def embed_and_store(
@@ -121,6 +136,19 @@ class AgentClient:
 
     async def retrieve(self, request: contract.RetrieveRequest, *, scope: Scope) -> contract.RetrieveResponse:
         return await self._post("/retrieve", request, scope, contract.RetrieveResponse, settings.AGENT_CALL_SECONDS)
+
+    async def retrieve_across(
+        self, request: contract.RetrieveAcrossRequest, *, scope: Scope
+    ) -> contract.RetrieveResponse:
+        """Raises AgentRefused with UNKNOWN_NAMESPACES where the names themselves are needed."""
+        seconds = settings.AGENT_CALL_SECONDS
+        return await self._post("/retrieve/across", request, scope, contract.RetrieveResponse, seconds)
+
+    async def rerank(self, request: contract.RerankRequest, *, scope: Scope) -> contract.RerankResponse:
+        return await self._post("/rerank", request, scope, contract.RerankResponse, settings.AGENT_CALL_SECONDS)
+
+    async def embed(self, request: contract.EmbedRequest, *, scope: Scope) -> contract.EmbedResponse:
+        return await self._post("/embed", request, scope, contract.EmbedResponse, settings.AGENT_CALL_SECONDS)
 
     async def delete_vectors(
         self, request: contract.DeleteVectorsRequest, *, scope: Scope
@@ -144,10 +172,28 @@ class AgentClient:
         response = await self._exchange("GET", "/models", b"", headers, settings.AGENT_CALL_SECONDS)
         return _parsed(response, contract.ModelsResponse)
 
+    async def providers(self) -> contract.ProvidersResponse:
+        headers = _headers("GET", "/providers", b"", Scope())
+        response = await self._exchange("GET", "/providers", b"", headers, settings.AGENT_CALL_SECONDS)
+        return _parsed(response, contract.ProvidersResponse)
+
+    async def count_tokens(self, request: contract.CountTokensRequest, *, scope: Scope) -> contract.CountTokensResponse:
+        seconds = settings.AGENT_CALL_SECONDS
+        return await self._post("/count-tokens", request, scope, contract.CountTokensResponse, seconds)
+
+    async def estimate_cost(self, request: contract.EstimateCostRequest) -> contract.EstimateCostResponse:
+        seconds = settings.AGENT_CALL_SECONDS
+        return await self._post("/estimate-cost", request, Scope(), contract.EstimateCostResponse, seconds)
+
+    async def agents(self) -> contract.AgentsResponse:
+        headers = _headers("GET", "/agents", b"", Scope())
+        response = await self._exchange("GET", "/agents", b"", headers, settings.AGENT_CALL_SECONDS)
+        return _parsed(response, contract.AgentsResponse)
+
     async def ready(self) -> contract.ReadyResponse:
         """Also where the agent says that it is not ready."""
         response = await self._exchange("GET", "/readyz", b"", {}, settings.AGENT_CALL_SECONDS, refuse=False)
-        return _validated(contract.ReadyResponse, response.content)
+        return _parsed(response, contract.ReadyResponse)
 
     async def chat(self, request: contract.ChatRequest, *, scope: Scope) -> AsyncGenerator[ChatEvent, None]:
         """Events of one answer up to its `DoneEvent`; every other end raises an AgentError. Close it to leave early."""
@@ -157,74 +203,128 @@ class AgentClient:
         with _translated():
             response = await self._open_stream(body, headers)
             try:
-                events = _events(response)
-                while True:
-                    # Around each step, not the whole: fired while the caller works, it would cancel the caller.
-                    async with asyncio.timeout_at(deadline):
-                        event = await anext(events, None)
-                    if event is None:
-                        raise AgentGarbage("The agent service's stream ended before the answer did.")
+                events = _events(response, deadline)
+                async for event in events:
                     yield event
                     if isinstance(event, contract.DoneEvent):
                         return
+                raise AgentGarbage("The agent service's stream ended before the answer did.")
             finally:
-                await response.aclose()
+                response.close()  # one that was read to its end has gone back to the kept ones already
 
-    async def _open_stream(self, body: bytes, headers: dict[str, str]) -> httpx.Response:
-        timeout = httpx.Timeout(
-            settings.AGENT_IDLE_SECONDS, connect=settings.AGENT_CONNECT_SECONDS, read=settings.AGENT_IDLE_SECONDS
-        )
-        request = self._http.build_request("POST", "/chat", content=body, headers=headers, timeout=timeout)
+    async def process(
+        self, request: contract.ProcessRequest, *, scope: Scope, use: Use
+    ) -> AsyncGenerator[ChatEvent, None]:
+        """As `chat`, of an agent that may ask for tools: `use` is called for each, several at a time, and must not
+        raise."""
+        body = request.model_dump_json()
+        headers = _headers("GET", "/agents/process", body.encode(), scope)
+        deadline = asyncio.get_running_loop().time() + settings.AGENT_CHAT_SECONDS
+        breaker.check()
+        with _translated():
+            async with asyncio.timeout(settings.AGENT_FIRST_BYTE_SECONDS):
+                socket = await self._http.ws_connect(
+                    "/agents/process", headers=headers, max_msg_size=MAX_FRAME_BYTES, compress=0
+                )
+                breaker.succeeded()
+            line = _Line(socket, use, deadline)
+            try:
+                await socket.send_str(body)
+                async for event in line.events():
+                    yield event
+                    if isinstance(event, contract.DoneEvent):
+                        return
+                raise AgentGarbage("The agent service left before the answer was complete.")
+            finally:
+                await line.close()
+
+    async def _open_stream(self, body: bytes, headers: dict[str, str]) -> aiohttp.ClientResponse:
         breaker.check()
         async with asyncio.timeout(settings.AGENT_FIRST_BYTE_SECONDS):
-            response = await self._connected(lambda: self._http.send(request, stream=True))
-        if response.status_code != HTTPStatus.OK:
+            response = await self._connected("POST", "/chat", body, headers, _limits(settings.AGENT_IDLE_SECONDS))
+        if response.status != HTTPStatus.OK:
             async with asyncio.timeout(settings.AGENT_CONNECT_SECONDS):
-                await response.aread()
-            raise _refusal(response)
+                reply = await _read(response)
+            raise _refusal(reply)
         return response
 
     async def _post(self, path: str, request: BaseModel, scope: Scope, answer: type[Answer], seconds: float) -> Answer:
         body = request.model_dump_json().encode()
-        response = await self._exchange("POST", path, body, _headers("POST", path, body, scope), seconds)
-        return _parsed(response, answer)
+        reply = await self._exchange("POST", path, body, _headers("POST", path, body, scope), seconds)
+        return _parsed(reply, answer)
 
     async def _exchange(
         self, method: str, path: str, body: bytes, headers: dict[str, str], seconds: float, *, refuse: bool = True
-    ) -> httpx.Response:
+    ) -> "Reply":
         breaker.check()
         with _translated():
             async with asyncio.timeout(seconds):
-                timeout = httpx.Timeout(seconds, connect=settings.AGENT_CONNECT_SECONDS)
-                request = self._http.build_request(method, path, content=body, headers=headers, timeout=timeout)
-                response = await self._connected(lambda: self._http.send(request))
-        if refuse and response.status_code != HTTPStatus.OK:
-            raise _refusal(response)
-        return response
+                reply = await _read(await self._connected(method, path, body, headers, _limits(None)))
+        if refuse and reply.status != HTTPStatus.OK:
+            raise _refusal(reply)
+        return reply
 
-    async def _connected(self, send: Callable[[], Any]) -> httpx.Response:
+    async def _connected(
+        self, method: str, path: str, body: bytes, headers: dict[str, str], limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
         """One more try where nobody listened: then nothing was received. Any other failure may have had its effect."""
+
+        async def send() -> aiohttp.ClientResponse:
+            return await self._http.request(
+                method, path, data=body, headers=headers, timeout=limits, allow_redirects=False
+            )
+
         try:
-            response: httpx.Response = await send()
-        except httpx.ConnectError:
+            response = await send()
+        except aiohttp.ClientConnectorError:
             response = await send()
         breaker.succeeded()
         return response
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of the agent's that was read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+async def _read(response: aiohttp.ClientResponse) -> Reply:
+    try:
+        return Reply(response.status, response.headers, await response.read())
+    finally:
+        response.close()
+
+
+def _limits(idle_seconds: float | None) -> aiohttp.ClientTimeout:
+    """Of connecting and of silence; the totals are deadlines of ours."""
+    return aiohttp.ClientTimeout(total=None, sock_connect=settings.AGENT_CONNECT_SECONDS, sock_read=idle_seconds)
+
+
 @cache
 def _certificates() -> ssl.SSLContext:
     """Read once: it takes longer than a search does."""
-    return httpx.create_ssl_context(trust_env=False)
+    return ssl.create_default_context(cafile=certifi.where())
 
 
 @asynccontextmanager
 async def connect() -> AsyncIterator[AgentClient]:
     """A client for the running event loop."""
-    # Keep-alive is off for the sake of many concurrent streams: httpx's pool slows down when idle connections pile up.
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    async with httpx.AsyncClient(
-        base_url=settings.AGENT_URL, limits=limits, verify=_certificates(), trust_env=False
+    # Not httpx: a call of it costs nine times the CPU of these, and its pool slows down under many streams.
+    connector = aiohttp.TCPConnector(
+        limit=0,
+        keepalive_timeout=KEPT_SECONDS,
+        ssl=_certificates() if settings.AGENT_URL.startswith("https:") else True,
+    )
+    async with aiohttp.ClientSession(
+        settings.AGENT_URL,
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        headers={"Accept-Encoding": "identity"},
     ) as http:
         yield AgentClient(http)
 
@@ -243,6 +343,7 @@ def _headers(method: str, path: str, body: bytes, scope: Scope) -> dict[str, str
         "user": str(scope.user) if scope.user else None,
         "bot": str(scope.bot) if scope.bot else None,
         "namespace": scope.namespace,
+        "namespaces_sha256": scope.namespaces_sha256,
         "max_output_tokens": scope.max_output_tokens,
     }
     return {
@@ -254,16 +355,16 @@ def _headers(method: str, path: str, body: bytes, scope: Scope) -> dict[str, str
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """httpx's and asyncio's failures, as ours."""
+    """aiohttp's and asyncio's failures, as ours."""
     try:
         yield
-    except (TimeoutError, httpx.TimeoutException) as exc:
+    except TimeoutError as exc:  # aiohttp's are of this kind too
         breaker.failed()
         raise AgentTimeout(retry_after=1) from exc
-    except httpx.ConnectError as exc:
+    except aiohttp.ClientConnectorError as exc:
         breaker.failed()
         raise AgentUnavailable(retry_after=1) from exc
-    except (httpx.TransportError, httpx.StreamError, httpx.DecodingError) as exc:
+    except (aiohttp.ClientError, OSError) as exc:
         raise AgentUnavailable("The connection to the agent service broke.", retry_after=1) from exc
 
 
@@ -274,33 +375,34 @@ def _validated(kind: type[Answer], content: str | bytes) -> Answer:
         raise AgentGarbage from exc
 
 
-def _parsed(response: httpx.Response, kind: type[Answer]) -> Answer:
-    return _validated(kind, response.content)
+def _parsed(reply: Reply, kind: type[Answer]) -> Answer:
+    return _validated(kind, reply.content)
 
 
-def _refusal(response: httpx.Response) -> AgentError:
-    if response.status_code == HTTPStatus.UNAUTHORIZED:
+def _refusal(reply: Reply) -> AgentError:
+    if reply.status == HTTPStatus.UNAUTHORIZED:
         # Only a wrong SERVICE_KEY or clock does this; the asker must not read it as their own 401.
         return AgentUnavailable("The agent service does not accept our signature; the operator must check SERVICE_KEY.")
-    body = _validated(contract.ErrorBody, response.content)
-    retry_after = response.headers.get("Retry-After", "")
+    body = _validated(contract.ErrorBody, reply.content)
+    retry_after = reply.headers.get("Retry-After", "")
     return AgentRefused(
         body,
-        status=max(response.status_code, HTTPStatus.BAD_GATEWAY),
+        status=max(reply.status, HTTPStatus.BAD_GATEWAY),
         retry_after=int(retry_after) if retry_after.isdecimal() else None,
     )
 
 
-_EVENTS: dict[str, type[contract.DeltaEvent | contract.CitationsEvent | contract.UsageEvent | contract.DoneEvent]] = {
+_EVENTS: dict[str, type[ChatEvent]] = {
     "delta": contract.DeltaEvent,
     "citations": contract.CitationsEvent,
+    "follow_ups": contract.FollowUpsEvent,
     "usage": contract.UsageEvent,
     "done": contract.DoneEvent,
 }
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[ChatEvent]:
-    async for name, data in _frames(response):
+async def _events(response: aiohttp.ClientResponse, deadline: float) -> AsyncIterator[ChatEvent]:
+    async for name, data in _frames(response, deadline):
         if name == "error":
             raise AgentRefused(_validated(contract.ErrorBody, data), status=HTTPStatus.BAD_GATEWAY)
         if name not in _EVENTS:
@@ -308,10 +410,10 @@ async def _events(response: httpx.Response) -> AsyncIterator[ChatEvent]:
         yield _validated(_EVENTS[name], data)
 
 
-async def _frames(response: httpx.Response) -> AsyncIterator[tuple[str, bytes]]:
+async def _frames(response: aiohttp.ClientResponse, deadline: float) -> AsyncIterator[tuple[str, bytes]]:
     """`(event, data)` of each frame; the agent writes one `data:` line per frame, and comments as heartbeat."""
     pending = b""
-    async for block in response.aiter_raw():
+    while block := await _block(response, deadline):
         pending += block
         *frames, pending = pending.split(b"\n\n")
         if len(pending) > MAX_FRAME_BYTES:
@@ -322,3 +424,64 @@ async def _frames(response: httpx.Response) -> AsyncIterator[tuple[str, bytes]]:
             )
             if b"data" in fields:
                 yield fields.get(b"event", b"").decode("ascii", "replace"), fields[b"data"]
+
+
+async def _block(response: aiohttp.ClientResponse, deadline: float) -> bytes:
+    """What has come since, empty at the end. Around each read, not the whole: fired while the caller works, the
+    deadline would cancel the caller.
+    """
+    async with asyncio.timeout_at(deadline):
+        return await response.content.readany()
+
+
+class _Line:
+    """A WebSocket to the agent. It speaks at least every AGENT_IDLE_SECONDS, also while nothing happens."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, use: Use, deadline: float) -> None:
+        self._socket = socket
+        self._use = use
+        self._deadline = deadline
+        self._calls: set[asyncio.Task[None]] = set()
+
+    async def events(self) -> AsyncIterator[ChatEvent]:
+        while (frame := await self._frame()) is not None:
+            data = json.dumps(frame.data)
+            if frame.event == "tool_call":
+                call = asyncio.create_task(self._answer(_validated(contract.ToolCallEvent, data)))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
+            elif frame.event == "error":
+                raise _told(_validated(contract.ErrorBody, data))
+            elif frame.event in _EVENTS:
+                yield _validated(_EVENTS[frame.event], data)
+            elif frame.event != "heartbeat":
+                raise AgentGarbage
+
+    async def close(self) -> None:
+        calls = list(self._calls)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await self._socket.close()
+
+    async def _frame(self) -> contract.Frame | None:
+        silence = asyncio.get_running_loop().time() + settings.AGENT_IDLE_SECONDS
+        async with asyncio.timeout_at(min(self._deadline, silence)):
+            message = await self._socket.receive()
+        if message.type is aiohttp.WSMsgType.TEXT:
+            return _validated(contract.Frame, message.data)
+        if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING):
+            return None
+        raise AgentGarbage
+
+    async def _answer(self, call: contract.ToolCallEvent) -> None:
+        result = await self._use(call)
+        frame = contract.Frame(event="tool_result", data=result.model_dump(mode="json"))
+        with suppress(aiohttp.ClientError, ConnectionError):  # it has left, and whoever reads its events hears of it
+            await self._socket.send_str(frame.model_dump_json())
+
+
+def _told(body: contract.ErrorBody) -> AgentError:
+    if body.code == "service_token_invalid":
+        return AgentUnavailable("The agent service does not accept our signature; the operator must check SERVICE_KEY.")
+    return AgentRefused(body, status=HTTPStatus.BAD_GATEWAY)

@@ -12,6 +12,7 @@ def main() -> None:
         answers.fill(target)
         asyncio.run(answers.measure(target))
         asyncio.run(answers.statements(target))
+        asyncio.run(answers.open_streams(target))
         if FOLDER.is_dir():
             ingestion.measure(target, label="Gemini embeddings (emulated)")
         else:

@@ -1,43 +1,64 @@
-"""What the product adds to a direct call of the model, at 1, 8 and 32 at once."""
+"""What the product adds to a direct call of the model, at 1, 8, 32 and 128 at once; what an open stream costs."""
+
+import asyncio
+import os
+import random
+import time
+from pathlib import Path
 
 import httpx
 import psycopg
 
 from bench import load
-from bench.product import Asker, Direct, Product, cpu_seconds, last_prompt
+from bench.product import Asker, Direct, Product, cpu_seconds, last_prompt, processes_of
 
-PASSAGES = 600
-COUNTS = {1: 100, 8: 300, 32: 600}
+PASSAGES = 10_000
+COUNTS = {1: 100, 8: 240, 32: 480, 128: 640}
+OPEN_STREAMS = 64
 
 
 def fill(target: Product) -> None:
-    text = "\n\n".join(
-        f"Paragraph {number} speaks of the department of paragraph {number}, where {number * 7 % 90 + 5} people work. "
-        + "They keep records of what they do, and of when and why they did it. " * 8
-        for number in range(PASSAGES)
-    )
-    state = target.person.wait_until_ended(target.person.paste(target.bot, text, "Departments"), 300)
-    if state["state"] != "ready":
-        raise RuntimeError(state)
-    print(f"bot: {state['version']['chunk_count']} passages, Gemini embeddings (emulated), pgvector\n")
+    """Paragraphs of words as rare and as frequent as in a language, each with a fact of its own."""
+    rng = random.Random(7)
+    words = ["".join(rng.choices("abcdefghilmnoprstuv", k=rng.randint(3, 9))) for _ in range(8_000)]
+    weights = [1 / place for place in range(1, len(words) + 1)]
+    documents = -(-PASSAGES // 1_000)
+    per_document = -(-PASSAGES // documents)
+    started = time.monotonic()
+    ids = []
+    for document in range(documents):
+        paragraphs = []
+        for number in range(document * per_document, min(PASSAGES, (document + 1) * per_document)):
+            filler = " ".join(rng.choices(words, weights, k=110))
+            fact = f"Paragraph {number} speaks of the department of paragraph {number}, where {number % 90 + 5} work."
+            paragraphs.append(f"{fact} {filler.capitalize()}.")
+        ids.append(target.person.paste(target.bot, "\n\n".join(paragraphs), f"Departments {document}"))
+    chunks = 0
+    for one in ids:
+        state = target.person.wait_until_ended(one, 900)
+        if state["state"] != "ready":
+            raise RuntimeError(state)
+        chunks += state["version"]["chunk_count"]
+    _sql(target, "VACUUM ANALYZE")  # as autovacuum does within a minute
+    print(f"bot: {chunks} passages in {time.monotonic() - started:.0f} s, Gemini embeddings (emulated), pgvector\n")
 
 
 async def measure(target: Product) -> None:
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    async with httpx.AsyncClient(timeout=120, limits=limits, trust_env=False) as http:
-        asker = Asker(target, http)
-        await asker.prepare(max(COUNTS))
-        await load.run(asker, count=20, at_once=4)
-        direct = Direct(target, http, last_prompt(target))
-        await load.run(direct, count=20, at_once=4)
-        print(_HEADING)
-        for at_once, count in COUNTS.items():
-            plain = await load.run(direct, count=count, at_once=at_once)
-            before = cpu_seconds(target.stack)
-            ours = await load.run(asker, count=count, at_once=at_once)
-            after = cpu_seconds(target.stack)
-            spent = {name: (after[name] - before[name]) * 1000 / count for name in after}
-            print(_row(at_once, plain, ours, spent))
+    asker = Asker(target)
+    await asker.prepare(max(COUNTS))
+    await load.run(asker, count=40, at_once=4)
+    direct = Direct(target, last_prompt(target))
+    await load.run(direct, count=20, at_once=4)
+    print(_HEADING)
+    for at_once, count in COUNTS.items():
+        plain = await load.run(direct, count=count, at_once=at_once)
+        before = cpu_seconds(target.stack)
+        ours = await load.run(asker, count=count, at_once=at_once)
+        after = cpu_seconds(target.stack)
+        spent = {name: (after[name] - before[name]) * 1000 / count for name in after}
+        print(_row(at_once, plain, ours, spent), flush=True)
+    asker.close()
+    direct.close()
 
 
 _HEADING = (
@@ -53,27 +74,78 @@ def _row(at_once: int, plain: load.Load, ours: load.Load, cpu: dict[str, float])
         cells += f"{direct(50):>8.1f} /{direct(95):>5.1f}{product(50):>9.1f} /{product(95):>5.1f}"
         cells += f"{product(50) - direct(50):>8.1f} /{product(95) - direct(95):>5.1f}"
     cells += f"{plain.per_second:>9.1f}{ours.per_second:>9.1f}  {sum(cpu.values()):.1f}: "
-    return cells + ", ".join(f"{name} {spent:.1f}" for name, spent in cpu.items())
+    cells += ", ".join(f"{name} {spent:.1f}" for name, spent in cpu.items())
+    return cells + (f"; {ours.failed} refused" if ours.failed else "")
 
 
 async def statements(target: Product) -> None:
-    """Statements of the database per answer, from its own log."""
-    postgres = target.stack.postgres
-    answers = 20
+    """Statements of the database and calls of the vendor per answer, from their own logs."""
+    postgres, answers = target.stack.postgres, 20
+    asker = Asker(target)
+    await asker.prepare(1)
+    await load.run(asker, count=4, at_once=1)
     _sql(target, "ALTER SYSTEM SET log_statement = 'all'", "SELECT pg_reload_conf()")
-    async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
-        asker = Asker(target, http)
-        await asker.prepare(1)
-        before = postgres.log.stat().st_size
-        await load.run(asker, count=answers, at_once=1)
+    await asyncio.sleep(0.5)
+    before, calls = postgres.log.stat().st_size, _vendor_calls(target)
+    await load.run(asker, count=answers, at_once=1)
     with postgres.log.open("rb") as log:
         log.seek(before)
         lines = log.read().decode(errors="replace").splitlines()
     _sql(target, "ALTER SYSTEM RESET log_statement", "SELECT pg_reload_conf()")
     executed = [line for line in lines if "LOG:  execute" in line or "LOG:  statement" in line]
     framing = sum(word in line for line in executed for word in ("BEGIN", "COMMIT"))
+    made = {route: (count - calls.get(route, 0)) / answers for route, count in _vendor_calls(target).items()}
     print(f"\nstatements per answer, the agent's among them: {len(executed) / answers:.1f}", end="")
     print(f" ({framing / answers:.1f} of these BEGIN and COMMIT)")
+    shown = ", ".join(f"{route} {count:.1f}" for route, count in made.items() if count)
+    print(f"calls of the vendor per answer: {shown}")
+    asker.close()
+
+
+async def open_streams(target: Product) -> None:
+    """Memory of an open stream, and whether it holds a connection of the database."""
+    asker = Asker(target)
+    await asker.prepare(OPEN_STREAMS)
+    before, slow = _resident(target), {"route": "streamGenerateContent", "call": 0.0, "piece": 6.0}
+    _control(target, {"latency": [slow]})
+    streams = [asyncio.create_task(asker(lane)) for lane in range(OPEN_STREAMS)]
+    await asyncio.sleep(5)
+    after = _resident(target)
+    with psycopg.connect(target.stack.postgres.url()) as connection:
+        held = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%' AND pid <> pg_backend_pid()"
+        ).fetchone()
+    started = time.perf_counter()
+    await asyncio.to_thread(target.person.get, "bots/")
+    bots = (time.perf_counter() - started) * 1000
+    _control(target, {"latency": [slow | {"piece": 0.0}]})
+    await asyncio.gather(*streams)
+    grown = {name: (after[name] - before[name]) / OPEN_STREAMS / 1024 for name in ("web", "agent")}
+    sizes = ", ".join(f"{name} {size:.0f} KiB each" for name, size in grown.items())
+    print(f"{OPEN_STREAMS} open streams: {sizes};", end="")
+    print(f" connections of the database held: {held[0] if held else 0}; GET bots meanwhile {bots:.0f} ms")
+    print(f"at rest before: {', '.join(f'{name} {size / 2**20:.0f} MB' for name, size in before.items())}")
+    asker.close()
+
+
+def _resident(target: Product) -> dict[str, int]:
+    """Bytes of web, agent and worker, with their children's."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    used = dict.fromkeys(target.stack.processes, 0)
+    for pid, name in processes_of(target.stack):
+        if name in used:
+            used[name] += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page
+    return used
+
+
+def _vendor_calls(target: Product) -> dict[str, int]:
+    calls = httpx.get(f"{target.gemini}/__control", trust_env=False).json()["calls"]
+    routes = [call["route"] for call in calls]
+    return {route: routes.count(route) for route in set(routes)}
+
+
+def _control(target: Product, order: dict[str, object]) -> None:
+    httpx.post(f"{target.gemini}/__control", json=order, trust_env=False).raise_for_status()
 
 
 def _sql(target: Product, *statements: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from bench.load import Sample
+from bench.wire import Lines, Refused
 from tests.stack import ROOT, Person, Stack, free_port, running_stack
 
 QUESTION = "How many people work in the department of paragraph 77?"
@@ -56,13 +57,21 @@ def product(**settings: str) -> Iterator[Product]:
 def cpu_seconds(stack: Stack) -> dict[str, float]:
     """User and system time so far of web, agent, worker and the database, their children included."""
     ticks = os.sysconf("SC_CLK_TCK")
+    names = dict(processes_of(stack))
+    used = dict.fromkeys([*stack.processes, "postgres"], 0.0)
+    for pid, _, spent in _processes():
+        if pid in names:
+            used[names[pid]] += spent / ticks
+    return used
+
+
+def processes_of(stack: Stack) -> Iterator[tuple[int, str]]:
+    """Each process of the product's, and which part it is or belongs to."""
     roots = {process.pid: name for name, process in stack.processes.items()} | {stack.postgres.pid: "postgres"}
-    used = dict.fromkeys(roots.values(), 0.0)
-    for pid, parent, spent in _processes():
+    for pid, parent, _ in _processes():
         name = roots.get(pid) or roots.get(parent)
         if name:
-            used[name] += spent / ticks
-    return used
+            yield pid, name
 
 
 def _processes() -> Iterator[tuple[int, int, int]]:
@@ -80,46 +89,53 @@ def _processes() -> Iterator[tuple[int, int, int]]:
 class Asker:
     """Streams answers from the product, each lane in a conversation of its own."""
 
-    def __init__(self, target: Product, http: httpx.AsyncClient) -> None:
+    def __init__(self, target: Product) -> None:
         self._target = target
-        self._http = http
-        self._conversations: dict[int, str] = {}
+        self._lines = Lines(target.stack.url)
+        self._conversations: list[str] = []
 
     async def prepare(self, lanes: int) -> None:
-        for lane in range(lanes):
-            self._conversations[lane] = await asyncio.to_thread(self._target.person.converse, self._target.bot)
+        """Conversations for so many lanes; those that are there are taken again, with their histories."""
+        for _ in range(len(self._conversations), lanes):
+            self._conversations.append(await asyncio.to_thread(self._target.person.converse, self._target.bot))
 
     async def __call__(self, lane: int) -> Sample:
-        url = f"{self._target.stack.url}/api/v1/conversations/{self._conversations[lane]}/messages/"
+        path = f"/api/v1/conversations/{self._conversations[lane]}/messages/"
         headers = {"Authorization": self._target.person.http.headers["Authorization"], "Accept": "text/event-stream"}
-        return await streamed(self._http, url, {"text": QUESTION}, headers, b"event: delta", b"event: done")
+        return await streamed(self._lines, path, {"text": QUESTION}, headers, b"event: delta", b"event: done")
+
+    def close(self) -> None:
+        self._lines.close()
 
 
 class Direct:
     """The same prompt sent to the model's emulator by hand: what nobody can be faster than."""
 
-    def __init__(self, target: Product, http: httpx.AsyncClient, prompt: dict[str, object]) -> None:
-        self._url = f"{target.gemini}/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
-        self._http = http
+    def __init__(self, target: Product, prompt: dict[str, object]) -> None:
+        self._lines = Lines(target.gemini)
         self._prompt = prompt
 
     async def __call__(self, _lane: int) -> Sample:
+        path = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
         headers = {"x-goog-api-key": "bench"}
-        return await streamed(self._http, self._url, self._prompt, headers, b"data: ", b"finishReason")
+        return await streamed(self._lines, path, self._prompt, headers, b"data: ", b"finishReason")
+
+    def close(self) -> None:
+        self._lines.close()
 
 
 async def streamed(
-    http: httpx.AsyncClient, url: str, body: dict[str, object], headers: dict[str, str], first: bytes, last: bytes
+    lines: Lines, path: str, body: dict[str, object], headers: dict[str, str], first: bytes, last: bytes
 ) -> Sample:
     started = time.perf_counter()
     seen, received = 0.0, b""
-    async with http.stream("POST", url, json=body, headers=headers) as response:
-        async for block in response.aiter_raw():
+    async with lines.post(path, body, headers) as blocks:
+        async for block in blocks:
             received += block
             if not seen and first in received:
                 seen = time.perf_counter()
-    if response.is_error or last not in received:
-        raise RuntimeError(f"{response.status_code}: {received[-500:]!r}")
+    if last not in received:
+        raise Refused(repr(received[-500:]))
     return Sample((seen - started) * 1000, (time.perf_counter() - started) * 1000)
 
 

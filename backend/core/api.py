@@ -20,7 +20,7 @@ def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
 
 
 def exception_handler(exc: Exception, _context: dict[str, Any]) -> Response | None:
-    """DRF's hook. None lets an unforeseen error rise to `server_error`."""
+    """DRF's hook. None lets an unforeseen error rise to the last resort, in `config.refusals`."""
     domain = _as_domain_error(exc)
     if domain is not None:
         set_rollback()
@@ -71,8 +71,3 @@ def bad_request(*_: object, **__: object) -> JsonResponse:
 
 def permission_denied(*_: object, **__: object) -> JsonResponse:
     return _refusal(HTTPStatus.FORBIDDEN, "forbidden", "You may not do this.")
-
-
-def server_error(*_: object) -> JsonResponse:
-    """Never the exception's own words, which may carry a secret: the log has them under the request id."""
-    return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something failed on our side.")

@@ -1,6 +1,6 @@
 """Work in the database from asynchronous code, and its clock."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -8,6 +8,8 @@ from asgiref.sync import sync_to_async
 from django.db import connection
 
 Result = TypeVar("Result")
+Database = Callable[..., Awaitable[Any]]
+"""`in_database` or `in_this_thread`."""
 
 
 async def in_database(work: Callable[..., Result], **arguments: Any) -> Result:
@@ -21,6 +23,19 @@ async def in_database(work: Callable[..., Result], **arguments: Any) -> Result:
                 connection.close()
 
     return await sync_to_async(worked, thread_sensitive=False)()
+
+
+async def in_this_thread(work: Callable[..., Result], **arguments: Any) -> Result:
+    """The same in the thread that waits for the asynchronous code, on its connection."""
+
+    def worked() -> Result:
+        try:
+            return work(**arguments)
+        finally:
+            if not connection.in_atomic_block:
+                connection.close()
+
+    return await sync_to_async(worked, thread_sensitive=True)()
 
 
 def database_now() -> datetime:

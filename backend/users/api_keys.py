@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from backend.core.errors import NotFound
+from backend.core.prepared import Query
 from backend.core.text import clean_text
 from backend.users.errors import TooManyApiKeys
 from backend.users.models import ApiKey, User
@@ -16,6 +17,12 @@ from backend.users.models import ApiKey, User
 PREFIX = "cs_"
 _SHOWN = len(PREFIX) + 6  # enough to tell one's keys apart, far from enough to guess one
 _LENGTH = len(PREFIX) + 43
+
+
+_LIVE_KEY: Query[ApiKey] = Query(
+    lambda hash: ApiKey.objects.live().filter(hash=hash).used_lately().select_related("user"),  # noqa: A006 - the column's name
+    hash=str,
+)
 
 
 def create(*, user: User, name: str, expires_at: Any = None) -> tuple[ApiKey, str]:
@@ -50,9 +57,7 @@ def find(credential: str) -> ApiKey | None:
     """The row of a key that is good now, with its user; one query, and a second where its last use is long ago."""
     if len(credential) != _LENGTH or not credential.isascii():
         return None
-    row: ApiKey | None = (
-        ApiKey.objects.live().filter(hash=_hash_of(credential)).used_lately().select_related("user").first()
-    )
+    row = _LIVE_KEY.first(hash=_hash_of(credential))
     if row is not None and not row.lately:  # type: ignore[attr-defined]
         ApiKey.objects.filter(pk=row.pk).update(last_used_at=Now())
     return row

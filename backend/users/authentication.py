@@ -1,16 +1,25 @@
 from typing import Final
+from uuid import UUID
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from backend.core.errors import CHALLENGE
+from backend.core.prepared import Query
 from backend.users import api_keys
 from backend.users.models import ApiKey, Session, User
 from backend.users.tokens import InvalidAccessToken, read_access
 
 SCHEME: Final = "bearer"
 KEY_HEADERS: Final = ("X-API-Key", "Api-Key")
+
+
+_LIVE_SESSION: Query[Session] = Query(
+    lambda session, user: Session.objects.live().filter(pk=session, user_id=user).select_related("user"),
+    session=UUID,
+    user=UUID,
+)
 
 
 class CredentialAuthentication(BaseAuthentication):
@@ -46,10 +55,7 @@ def _session_of(token: str) -> Session | None:
         claims = read_access(token)
     except InvalidAccessToken:
         return None
-    session: Session | None = (
-        Session.objects.live().filter(pk=claims.sid, user_id=claims.sub).select_related("user").first()
-    )
-    return session
+    return _LIVE_SESSION.first(session=claims.sid, user=claims.sub)
 
 
 def _refused() -> AuthenticationFailed:
