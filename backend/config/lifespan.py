@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from backend.config.stopping import when_asked
 from backend.conversations.running import running_turns
+from backend.documents.events import end_streams
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -24,7 +26,8 @@ def with_lifespan(application: Application) -> Application:
 async def _live(receive: Receive, send: Send) -> None:
     await receive()
     running = running_turns()
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
+    with when_asked(end_streams):  # a turn may finish, but what only tells of documents would go on for ever
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
     await running.close()
     await send({"type": "lifespan.shutdown.complete"})

@@ -7,14 +7,12 @@ or outlived by a deletion writes nothing: it learns that by `LostClaim`.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import reduce
-from operator import or_
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from backend.core import jobs
@@ -31,6 +29,13 @@ CONFIRM = "documents.confirm_erasure"
 RETIRE = "documents.retire_versions"
 AGAIN = timedelta(seconds=1)
 
+_LOCK = """
+    SELECT document.id FROM documents_document AS document
+    JOIN unnest(%(ids)s::uuid[], %(fences)s::bigint[]) AS ours(id, fence)
+        ON document.id = ours.id AND document.fence = ours.fence
+    WHERE document.state = %(state)s
+    ORDER BY document.id FOR UPDATE OF document
+"""
 _FORGET_WAKES = """
     DELETE FROM procrastinate_jobs WHERE id IN (
         SELECT id FROM procrastinate_jobs WHERE status = 'todo' AND queueing_lock = ANY(%s) FOR UPDATE SKIP LOCKED
@@ -119,14 +124,17 @@ def _take(chosen: Sequence[UUID], owner: UUID) -> list[Claim]:
 def lock(claims: Iterable[Claim]) -> list[Claim]:
     """Those that are still held, which nobody can take or delete until the end of the transaction."""
     claims = list(claims)
-    rows = _held(claims).select_for_update().order_by("pk")
-    held = set(rows.values_list("pk", flat=True))
+    ids, fences = [claim.document_id for claim in claims], [claim.fence for claim in claims]
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, {"ids": ids, "fences": fences, "state": State.PROCESSING.value})
+        held = {row[0] for row in cursor.fetchall()}
     return [claim for claim in claims if claim.document_id in held]
 
 
 def write(claim: Claim, **fields: Any) -> None:
     """Raises LostClaim. Inside a transaction it also keeps everyone else from taking the document until the end."""
-    if not _held([claim]).update(updated_at=Now(), **fields):
+    held = Document.objects.filter(pk=claim.document_id, fence=claim.fence, state=State.PROCESSING)
+    if not held.update(updated_at=Now(), **fields):
         raise LostClaim
 
 
@@ -135,12 +143,6 @@ def renew(claims: Sequence[Claim]) -> list[Claim]:
     with transaction.atomic():
         held = lock(claims)
         _rows(held).update(lease_until=Now() + settings.INGEST_LEASE, updated_at=Now())
-    return held
-
-
-def _held(claims: Iterable[Claim]) -> QuerySet[Document]:
-    ours = reduce(or_, (Q(pk=claim.document_id, fence=claim.fence) for claim in claims), Q(pk__in=[]))
-    held: QuerySet[Document] = Document.objects.filter(ours, state=State.PROCESSING)
     return held
 
 

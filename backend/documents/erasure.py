@@ -4,6 +4,7 @@ Whatever is to be erased is hidden already. Every step may be repeated, and the 
 last to go, so a killed job is simply run again (see `sweeping`). What was counted on the way is kept (see `proofs`).
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,9 @@ from backend.users.models import User
 ERASE_BOT = "documents.erase_bot"
 ERASE_USER = "documents.erase_user"
 MAX_RETRY_DELAY = timedelta(minutes=10)
+
+before_a_bot_goes: list[Callable[[UUID], None]] = []
+"""What apps above this one have to do then; called in the transaction that deletes the row, and perhaps again."""
 
 
 def request_document(*, document: Document, requested_by: UUID | None = None) -> bool:
@@ -148,6 +152,8 @@ def erase_bot(bot_id: UUID) -> bool:
     with transaction.atomic():
         _confirm_later(bot, None)
         proofs.finish("bot", bot_id)
+        for act in before_a_bot_goes:
+            act(bot_id)
         bot.delete()
     return True
 

@@ -27,6 +27,8 @@ from backend.users.models import ApiKey, Session, User
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
+RESTARTING = "restarting"
+"""Why a stream ends when this process stops: its reader comes back with `Last-Event-ID`, and misses nothing."""
 STREAMS_OF_ONE = 50
 """Of one person in this process; another one ends the oldest."""
 # A row tells when it was written and shows when that was committed: what a poll looks back, to miss none.
@@ -110,6 +112,7 @@ class Watch:
         self.loop = loop
         self._streams: dict[Stream, None] = {}  # oldest first
         self._poller: asyncio.Task[None] | None = None
+        self._stopping = False
 
     def join(self, stream: Stream) -> None:
         of_viewer = [other for other in self._streams if other.viewer.user_id == stream.viewer.user_id]
@@ -117,8 +120,16 @@ class Watch:
             of_viewer[0].end("too_many_streams")
             self.leave(of_viewer[0])
         self._streams[stream] = None
+        if self._stopping:
+            stream.end(RESTARTING)
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._poll())
+
+    def stop(self) -> None:
+        """Ends every stream, and each that still comes."""
+        self._stopping = True
+        for stream in self._streams:
+            stream.end(RESTARTING)
 
     def leave(self, stream: Stream) -> None:
         self._streams.pop(stream, None)
@@ -162,9 +173,15 @@ def _watch_here() -> Watch:
     return _watch
 
 
+def end_streams() -> None:
+    """Of this process, which stops; on its event loop."""
+    _watch_here().stop()
+
+
 async def frames(*, bot_id: UUID, viewer: Viewer, after: int | None) -> AsyncIterator[bytes]:
     """`open`, then a `document` for each that is unfinished, or that changed since `after`; then every change as it
-    happens, `deleted` among them, until the session ends, the bot is deleted or there are too many: `end`."""
+    happens, `deleted` among them, until the session ends, the bot is deleted, there are too many, or this process
+    stops: `end`."""
     watch, stream = _watch_here(), Stream(bot_id, viewer)
     watch.join(stream)
     try:

@@ -1,14 +1,13 @@
 """From a file to a version that serves. A worker may die at any line: what it had finished stays, the next goes on."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
-from itertools import groupby
-from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import Case, Count, F, Q, When
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Count, Q
 
 from backend.agent_client import AgentError
 from backend.bots.indexes import IndexChanged
@@ -28,6 +27,11 @@ from backend.documents.slots import Slot
 logger = logging.getLogger(__name__)
 
 Versions = dict[UUID, DocumentVersion]
+
+_MORE_CHUNKS = """
+    UPDATE documents_document AS document SET chunks_done = chunks_done + more.count, failures = 0
+    FROM unnest(%s::uuid[], %s::int[]) AS more(id, count) WHERE document.id = more.id
+"""
 
 
 def ingest() -> None:
@@ -220,7 +224,7 @@ def _stored(batch: Batch, heartbeat: Heartbeat, documents: dict[UUID, UUID]) -> 
         with transaction.atomic():
             batch.lock()
             ours = [pk for pk in ids if documents[pk] in batch.documents]
-            _count(sorted(documents[pk] for pk in ours))
+            _count([documents[pk] for pk in ours])
             Chunk.objects.filter(pk__in=ours).update(embedded=True)
         if batch.held != held:
             raise LostClaim
@@ -231,8 +235,6 @@ def _stored(batch: Batch, heartbeat: Heartbeat, documents: dict[UUID, UUID]) -> 
 
 def _count(documents: list[UUID]) -> None:
     """So many more chunks of each."""
-    counts = {pk: len(list(same)) for pk, same in groupby(documents)}
-    if not counts:
-        return
-    more: Any = Case(*(When(pk=pk, then=count) for pk, count in counts.items()), default=0)
-    Document.objects.filter(pk__in=counts).update(chunks_done=F("chunks_done") + more, failures=0)
+    counts = Counter(documents)
+    with connection.cursor() as cursor:
+        cursor.execute(_MORE_CHUNKS, [list(counts), list(counts.values())])

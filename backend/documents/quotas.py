@@ -4,6 +4,7 @@ Documents being deleted do not count, nor do those of deleted bots. A document's
 that serves or is being built.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -48,16 +49,18 @@ def check_upload(*, bot: Bot, files: int, size: int, lock: bool = True) -> None:
         plans.check(plan, "bytes", used=has.aggregate(size=Sum("size"))["size"] or 0, more=size)
 
 
-def check_pages(*, document: Document, pages: int) -> None:
-    """For a new version of `document` with so many pages, inside the transaction that stores it. Raises
-    ExtractionFailed."""
-    owner_id = document.bot.owner_id
+def check_pages(*, owner_id: UUID, pages: Mapping[UUID, int]) -> None:
+    """For the new versions of these documents of one owner, each with so many pages, inside the transaction that has
+    stored them. Of several each is looked at beside the others. Raises ExtractionFailed."""
     plan = plans.plan_of(owner_id)
     if plan.pages is None:
         return
     plans.one_at_a_time(owner_id)
+    if _pages(owner_id) <= plan.pages:
+        return  # then there is room for each
     try:
-        plans.check(plan, "pages", used=_pages(owner_id, without=document.pk), more=pages)
+        for document_id, more in pages.items():
+            plans.check(plan, "pages", used=_pages(owner_id, without=document_id), more=more)
     except QuotaExceeded as exc:
         raise ExtractionFailed("page_quota") from exc
 

@@ -9,7 +9,6 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Max
-from django.db.models.functions import Now
 
 from backend.bots import indexes
 from backend.bots.models import Index
@@ -30,6 +29,18 @@ _CHUNKS = """
     COPY documents_chunk (
         id, version_id, document_id, bot_id, "position", page, start, "end", text, heading, embedded, enabled
     ) FROM STDIN
+"""
+
+_TELL = """
+    UPDATE documents_document AS document
+    SET state = CASE WHEN one.review THEN %(waiting)s ELSE %(processing)s END,
+        stage = CASE WHEN one.review THEN %(at_rest)s ELSE %(embedding)s END,
+        lease_until = CASE WHEN one.review THEN NULL ELSE statement_timestamp() + %(lease)s * interval '1 second' END,
+        pages_done = one.pages, pages_total = one.pages, chunks_done = 0, chunks_total = one.chunks,
+        updated_at = statement_timestamp()
+    FROM unnest(%(ids)s::uuid[], %(pages)s::int[], %(chunks)s::int[], %(reviews)s::bool[])
+        AS one(id, pages, chunks, review)
+    WHERE document.id = one.id
 """
 
 
@@ -109,8 +120,7 @@ def store(batch: Batch, reads: Sequence[Read], index: Index) -> tuple[dict[UUID,
         batch.lock()
         reads = [one for one in reads if one.claim in batch.held]
         versions = _created(reads, index)
-        for one in reads:  # of a batch each is looked at beside the others
-            quotas.check_pages(document=one.document, pages=len(one.extraction.pages))
+        quotas.check_pages(owner_id=index.owner_id, pages={one.document.pk: len(one.extraction.pages) for one in reads})
         _copy_pages(reads, versions)
         _copy_chunks(reads, versions)
         for version in versions.values():
@@ -122,8 +132,9 @@ def store(batch: Batch, reads: Sequence[Read], index: Index) -> tuple[dict[UUID,
 
 
 def _created(reads: Sequence[Read], index: Index) -> dict[UUID, DocumentVersion]:
-    ids = [one.document.pk for one in reads]
-    known = DocumentVersion.objects.filter(document__in=ids).order_by()
+    built = {one.document.pk: reports.build(extraction=one.extraction, spans=one.spans) for one in reads}
+    reports.compare(bot_id=index.bot_id, reports=built)
+    known = DocumentVersion.objects.filter(document__in=built).order_by()
     newest = dict(known.values_list("document").annotate(newest=Max("number")))
     versions = [
         DocumentVersion(
@@ -132,7 +143,7 @@ def _created(reads: Sequence[Read], index: Index) -> dict[UUID, DocumentVersion]
             page_count=len(one.extraction.pages),
             char_count=sum(len(page.text) for page in one.extraction.pages),
             chunk_count=one.passages,
-            report=reports.build(document=one.document, extraction=one.extraction, spans=one.spans),
+            report=built[one.document.pk],
             **identity(one.document, index),
         )
         for one in reads
@@ -142,20 +153,24 @@ def _created(reads: Sequence[Read], index: Index) -> dict[UUID, DocumentVersion]
 
 
 def _told(reads: Sequence[Read], versions: Mapping[UUID, DocumentVersion]) -> list[Claim]:
-    """Says of the documents how far they are. Returns those that go no further for now."""
-    waiting = []
-    for one in reads:
-        document, version = one.document, versions[one.document.pk]
-        document.state, document.stage, document.updated_at = State.PROCESSING, Stage.EMBEDDING, Now()
-        document.lease_until = Now() + settings.INGEST_LEASE
-        document.pages_done = document.pages_total = version.page_count
-        document.chunks_done, document.chunks_total = 0, version.chunk_count
-        if document.review:
-            waiting.append(one.claim)
-            document.state, document.stage, document.lease_until = State.WAITING, Stage.NONE, None
-    fields = ["state", "stage", "lease_until", "updated_at", "pages_done", "pages_total", "chunks_done", "chunks_total"]
-    Document.objects.bulk_update([one.document for one in reads], fields)
-    return waiting
+    """Says of the documents how far they are, all in one statement. Returns those that go no further for now."""
+    rows = [(one.document, versions[one.document.pk]) for one in reads]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _TELL,
+            {
+                "ids": [document.pk for document, _ in rows],
+                "pages": [version.page_count for _, version in rows],
+                "chunks": [version.chunk_count for _, version in rows],
+                "reviews": [document.review for document, _ in rows],
+                "waiting": State.WAITING.value,
+                "at_rest": Stage.NONE.value,
+                "processing": State.PROCESSING.value,
+                "embedding": Stage.EMBEDDING.value,
+                "lease": settings.INGEST_LEASE.total_seconds(),
+            },
+        )
+    return [one.claim for one in reads if one.document.review]
 
 
 def _copy_pages(reads: Sequence[Read], versions: Mapping[UUID, DocumentVersion]) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,19 +18,18 @@ SAME_SHOWN = 20
 _TOKEN_BYTES = 4  # of UTF-8: about right for English, and not far off for scripts of two and three bytes a letter
 
 
-def build(*, document: Document, extraction: Extraction, spans: Sequence[Sequence[Span]]) -> dict[str, Any]:
-    """What `DocumentVersion.report` keeps. `spans` are the passages of each page."""
+def build(*, extraction: Extraction, spans: Sequence[Sequence[Span]]) -> dict[str, Any]:
+    """What `DocumentVersion.report` keeps, but for `same_text`, which `compare` adds. `spans` are the passages of each
+    page."""
     texts = [page.text for page in extraction.pages]
     passages = [text[span.start : span.end] for text, cut in zip(texts, spans, strict=True) for span in cut]
-    digest = _digest(texts)
     return {
         "characters_per_page": [len(text) for text in texts],
         "empty_pages": ranges(number for number, text in enumerate(texts, 1) if not visible(text)),
         "language": language_of(texts),
         "passages": len(passages),
         "repeated_passages": _repeated(passages),
-        "text_sha256": digest,
-        "same_text": [str(pk) for pk in _same_text(document, digest)],
+        "text_sha256": _digest(texts),
         "refused": [{"part": part.part, "reason": part.reason} for part in extraction.refused[:REFUSED_SHOWN]],
         "refused_total": len(extraction.refused),
         "tokens": sum(-(-len(passage.encode()) // _TOKEN_BYTES) for passage in passages),
@@ -90,12 +89,21 @@ def _digest(texts: Iterable[str]) -> str:
     return sha256.hexdigest()
 
 
-def _same_text(document: Document, digest: str) -> list[UUID]:
-    others = DocumentVersion.objects.alias(digest=KT("report__text_sha256")).filter(
-        digest=digest, document__bot=document.bot_id, state__in=[VersionState.BUILDING, VersionState.READY]
+def compare(*, bot_id: UUID, reports: Mapping[UUID, dict[str, Any]]) -> None:
+    """Says in the report of each document which others of the bot have its text; one query for all."""
+    others = DocumentVersion.objects.annotate(digest=KT("report__text_sha256")).filter(
+        digest__in={report["text_sha256"] for report in reports.values()},
+        document__bot=bot_id,
+        state__in=[VersionState.BUILDING, VersionState.READY],
     )
-    others = others.exclude(document=document).exclude(document__state=State.DELETING)
-    return list(others.order_by("document").values_list("document", flat=True).distinct()[:SAME_SHOWN])
+    found = others.exclude(document__state=State.DELETING).order_by("document")
+    most = (SAME_SHOWN + 1) * len(reports)
+    with_text: dict[str, list[UUID]] = {}
+    for digest, document_id in found.values_list("digest", "document").distinct()[:most]:
+        with_text.setdefault(digest, []).append(document_id)
+    for document_id, report in reports.items():
+        same = [pk for pk in with_text.get(report["text_sha256"], []) if pk != document_id]
+        report["same_text"] = [str(pk) for pk in same[:SAME_SHOWN]]
 
 
 def _repeated(passages: Iterable[str]) -> int:

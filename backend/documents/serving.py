@@ -64,14 +64,16 @@ def _switch(whole: Sequence[Claim], versions: Mapping[UUID, DocumentVersion], in
     of_documents.filter(state=VersionState.BUILDING).update(state=VersionState.READY)
     for pk in retiring:
         jobs.enqueue(claims.RETIRE, document_id=str(pk))
-    for document in Document.objects.filter(pk__in=ids).select_related("bot__version"):
+    served = list(Document.objects.filter(pk__in=ids).select_related("bot__version").order_by("pk"))
+    news = [_news(document, versions[document.pk]) for document in served]
+    webhooks.emit_all(owner_id=index.owner_id, event=Event.DOCUMENT_READY, data=news)
+    for document in served:
         _now_serves(document, versions[document.pk], index)
 
 
 def _now_serves(document: Document, version: DocumentVersion, index: Index) -> None:
     if version.number > 1:
         corrections.settle(version)
-    webhooks.emit(owner_id=index.owner_id, event=Event.DOCUMENT_READY, data=_news(document, version))
     wanted = reading.identity(document, index)
     if any(getattr(version, name) != value for name, value in wanted.items()):
         claims.queue(Document.objects.filter(pk=document.pk), document.pk)

@@ -13,7 +13,7 @@ from django.db.models import Count, Max, Q
 from procrastinate.contrib.django.models import ProcrastinateWorker
 
 from backend.core.database import database_now
-from backend.documents import claims
+from backend.documents import claims, lanes
 from backend.documents.models import Document, Stage, State
 from backend.documents.sweeping import STALLED_SECONDS
 
@@ -24,7 +24,7 @@ _MISSED_BEATS = 3
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """`seen` is the last sign of any of them, null where there never was one that is still known."""
+    """`alive` processes; `seen` is the last sign of any of them, null where there never was one that is still known."""
 
     alive: int
     seen: datetime | None
@@ -68,7 +68,8 @@ def snapshot(document: Document) -> Snapshot:
         seen=Max("last_heartbeat"),
     )
     place = _place(document) if document.state == State.QUEUED else None
-    return Snapshot(document=document, now=now, workers=Workers(**beats), place=place)
+    workers = Workers(alive=lanes.processes(beats["alive"]), seen=beats["seen"])
+    return Snapshot(document=document, now=now, workers=workers, place=place)
 
 
 def explain(facts: Snapshot) -> Reason:

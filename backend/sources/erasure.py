@@ -31,6 +31,12 @@ def erase(source_id: UUID) -> None:
     source.delete()
 
 
+def forget_sources_of(bot_id: UUID) -> None:
+    """Of a bot whose rows are about to go, and the sources with them."""
+    for source in Source.objects.filter(bot=bot_id):
+        _forget(source)
+
+
 def _forget(source: Source) -> None:
     try:
         registry.find(source.kind).forget(source)

@@ -31,8 +31,14 @@ def emit(*, owner_id: UUID, event: str, data: Mapping[str, Any]) -> int:
 
     One query where nobody listens. Returns how many messages were written.
     """
+    return emit_all(owner_id=owner_id, event=event, data=[data])
+
+
+def emit_all(*, owner_id: UUID, event: str, data: Sequence[Mapping[str, Any]]) -> int:
+    """As `emit`, for what happened several times at once."""
     listening = Endpoint.objects.filter(owner_id=owner_id, enabled=True, events__contains=[event])
-    written = [Delivery(endpoint_id=pk, event=event, data=dict(data)) for pk in listening.values_list("pk", flat=True)]
+    endpoints = list(listening.values_list("pk", flat=True))
+    written = [Delivery(endpoint_id=pk, event=event, data=dict(one)) for one in data for pk in endpoints]
     if written:
         Delivery.objects.bulk_create(written)
         wake(owner_id)

@@ -1,4 +1,5 @@
-"""R10, R12 a, b, d: whatever is done to the workers, every document ends, and each of its chunks was embedded once."""
+"""R10, R12 a, b, d, R37: whatever is done to the workers, every document ends, each of its chunks was embedded once,
+and rows, files and vectors agree."""
 
 # ruff: noqa: F401, F811 - pytest finds fixtures by their names in the module
 
@@ -6,14 +7,25 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db.models import F
 
 from backend.bots.models import BotVersion
+from backend.documents import reconciling
 from backend.documents.models import Chunk, Document, State
+from backend.documents.reconciling import reconcile
 from tests.backend.documents.fake_agent import FakeAgent
-from tests.backend.documents.fixtures import agent, agent_server, bot, empty_queue, fresh_process, upload
+from tests.backend.documents.fixtures import (
+    agent,
+    agent_server,
+    bot,
+    empty_queue,
+    empty_storage,
+    fresh_process,
+    upload,
+)
 from tests.backend.documents.samples import docx, paragraph, pdf, poison_pdf
 from tests.backend.documents.workers import Worker, cut_all_connections, eventually, workers
 
@@ -21,6 +33,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 Upload = Callable[..., Document]
 SENTENCE = "The quick brown fox number {} jumps over the lazy dog and tells everyone about it. "
+
+
+@pytest.fixture(autouse=True)
+def _young_files_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among those that no row names: nobody uploads any more when they are looked at."""
+    monkeypatch.setattr(reconciling, "UPLOAD_GRACE", timedelta(0))
 
 
 def innocent(number: int) -> tuple[bytes, str]:
@@ -76,6 +94,7 @@ def check_every_document_ended(agent: FakeAgent, *, poison: set[str], corrupt: s
     assert Chunk.objects.count() == len(expected_ids)
     assert agent.all_ids() == expected_ids
     assert set(agent.embedded.values()) == {1}, agent.embedded.most_common(3)
+    assert list(reconcile(repair=False)) == []
 
 
 def fill(upload: Upload, *, innocents: int, poison: int, corrupt: int) -> tuple[set[str], set[str]]:
@@ -91,7 +110,7 @@ def fill(upload: Upload, *, innocents: int, poison: int, corrupt: int) -> tuple[
     return bad["poison"], bad["corrupt"]
 
 
-@pytest.mark.usefixtures("empty_queue")
+@pytest.mark.usefixtures("empty_queue", "empty_storage")
 def test_every_document_ends_though_workers_are_killed_and_paused(agent: FakeAgent, upload: Upload) -> None:
     luck = random.Random(seed := random.randrange(10**6))
     agent.seconds = 0.2
@@ -105,7 +124,7 @@ def test_every_document_ends_though_workers_are_killed_and_paused(agent: FakeAge
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@pytest.mark.usefixtures("empty_queue")
+@pytest.mark.usefixtures("empty_queue", "empty_storage")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_one_of_500_documents_ends(agent: FakeAgent, upload: Upload, seed: int) -> None:
     agent.seconds = 0.2

@@ -6,11 +6,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.db import connection
 from django.db.models import F
+from django.db.models.functions import Now
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
@@ -70,6 +73,23 @@ def test_b_a_paused_worker_that_wakes_changes_nothing(upload: Upload, agent: Fak
     assert Document.objects.values().get() == before
     assert DocumentVersion.objects.count() == 1
     check_embedded_once(agent)
+
+
+def test_b_one_that_wakes_while_its_successor_is_at_work_changes_nothing(upload: Upload, agent: FakeAgent) -> None:
+    upload(LONG)
+    successors: list[claims.Claim] = []
+
+    def overtaken() -> None:
+        Document.objects.update(lease_until=Now() - timedelta(seconds=1))
+        successors.extend(claims.take())
+
+    agent.before_embedding = overtaken
+    ingestion.ingest()
+    assert [claim.fence for claim in successors] == [2]
+    assert Document.objects.values_list("state", "fence", "chunks_done").get() == (State.PROCESSING, 2, 0)
+    assert not Chunk.objects.filter(embedded=True).exists()
+    with pytest.raises(claims.LostClaim):
+        claims.write(replace(successors[0], fence=1), chunks_done=1)
 
 
 def test_c_one_bad_job_does_not_keep_the_sweep_from_20_others(upload: Upload, agent: FakeAgent) -> None:

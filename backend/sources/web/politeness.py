@@ -1,5 +1,7 @@
 """How often a web server is asked, and what it does not want asked at all."""
 
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +17,13 @@ from backend.sources.web.addressing import origin_of, site_of
 
 ROBOTS_BYTES = 500 * 1024  # as much as its standard (RFC 9309) wants read
 DELAY_MAX_SECONDS = 30.0
+ROBOTS_SECONDS = 3600.0
+"""So long a robots.txt is believed; its standard allows a day."""
+_ROBOTS_KEPT = 100
 _PATIENCE_SECONDS = 2.0  # longer pauses are spent elsewhere
+
+_kept: dict[str, tuple[float, Protego]] = {}  # by origin, with when it was read; of this process
+_keeping = threading.Lock()
 
 # Whoever comes takes the next free moment; one that is too far away is left to others. No row: come back later.
 _TAKE = """
@@ -28,7 +36,8 @@ _FREE_IN = "SELECT extract(epoch FROM free_at - now()) FROM {table} WHERE name =
 
 
 class Politeness:
-    """Of one turn: the robots.txt of each server is asked for once."""
+    """Of one turn. A robots.txt that this process has read lately is not asked for again, unless a person wants all
+    of it read anew."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -70,9 +79,33 @@ class Politeness:
     def _rules_of(self, url: str) -> Protego:
         origin = origin_of(url)
         if origin not in self._rules:
-            self.wait(url)
-            self._rules[origin] = _robots(origin)
+            known = None if self._run.full else _known(origin)
+            if known is None:
+                self.wait(url)
+                known = _robots(origin)
+                _keep(origin, known)
+            self._rules[origin] = known
         return self._rules[origin]
+
+
+def forget_robots() -> None:
+    """What this process has read, as if it had just started."""
+    with _keeping:
+        _kept.clear()
+
+
+def _known(origin: str) -> Protego | None:
+    read_at, rules = _kept.get(origin, (0.0, None))
+    return rules if time.monotonic() - read_at < ROBOTS_SECONDS else None
+
+
+def _keep(origin: str, rules: Protego) -> None:
+    """The oldest make room: each may be half a megabyte."""
+    with _keeping:
+        _kept.pop(origin, None)
+        while len(_kept) >= _ROBOTS_KEPT:
+            _kept.pop(next(iter(_kept)))
+        _kept[origin] = (time.monotonic(), rules)
 
 
 def _robots(origin: str) -> Protego:

@@ -46,6 +46,7 @@ class FakeAgent:
         return Starlette(
             routes=[
                 Route("/models", self._models),
+                Route("/agents", self._agents),
                 Route("/embed_and_store", self._embed, methods=["POST"]),
                 Route("/vectors/delete", self._delete, methods=["POST"]),
                 Route("/vectors/list", self._list, methods=["POST"]),
@@ -62,6 +63,9 @@ class FakeAgent:
     async def _models(self, _request: Request) -> Response:
         embeddings = [contract.EmbeddingInfo(id=one, default=one == EMBEDDING) for one in (EMBEDDING, OTHER_EMBEDDING)]
         return _answer(contract.ModelsResponse(models=[], embeddings=embeddings))
+
+    async def _agents(self, _request: Request) -> Response:
+        return _answer(contract.AgentsResponse(agents=[]))
 
     async def _embed(self, request: Request) -> Response:
         async with self._counted(request, "embed"):

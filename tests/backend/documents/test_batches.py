@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -13,6 +14,7 @@ from backend.documents import claims, ingestion, reading, services
 from backend.documents.batches import Batch
 from backend.documents.models import Chunk, Document, DocumentVersion, State, VersionState
 from backend.documents.serving import serve
+from backend.webhooks.models import Delivery, Endpoint
 from tests.backend.documents.fake_agent import FakeAgent, refusal
 from tests.backend.documents.fixtures import RunJobs
 from tests.backend.documents.samples import poison_pdf
@@ -22,9 +24,10 @@ TEXT = "".join(f"Sentence {number} of a long text. " for number in range(40))
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow the machine is."""
+def _nothing_is_slow(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """However slow the machine is. A heartbeat has a connection of its own, and does not see a test's rows."""
     monkeypatch.setattr(reading, "SLOW_SECONDS", 60.0)
+    settings.INGEST_HEARTBEAT = timedelta(minutes=5)
 
 
 def several(upload: Upload, count: int = 6) -> list[Document]:
@@ -47,6 +50,20 @@ def test_they_share_their_way_to_the_agent(upload: Upload, run_jobs: RunJobs, ag
     assert agent.requests["embed"] == 1
     assert {vector.document for vector in agent.stored()} == set(Document.objects.values_list("pk", flat=True))
     check_index(agent)
+
+
+def test_each_of_a_batch_is_counted_and_told(upload: Upload, run_jobs: RunJobs, agent: FakeAgent, bot: Bot) -> None:
+    url = "https://hooks.example/"
+    Endpoint.objects.create(owner=bot.owner, url=url, events=["document.ready"])
+    documents = several(upload, 3)
+    run_jobs()
+    assert agent.requests["embed"] == 1
+    assert {one.data["document"] for one in Delivery.objects.all()} == {str(one.pk) for one in documents}
+    for document in Document.objects.select_related("version"):
+        assert document.version is not None
+        counts = (document.chunks_done, document.chunks_total, document.pages_done, document.pages_total)
+        assert counts == (document.version.chunk_count, document.version.chunk_count, 1, 1)
+        assert document.version.chunk_count > 1
 
 
 def test_one_that_cannot_be_read_fails_alone(upload: Upload, run_jobs: RunJobs, agent: FakeAgent) -> None:

@@ -20,6 +20,7 @@ from backend.documents import forking
 from backend.documents.extraction import ExtractedPage, ExtractionFailed, extract
 from backend.documents.parser import server
 from tests.backend.documents.samples import docx, paragraph, pdf, poison_pdf
+from tests.backend.documents.workers import eventually
 
 MIB = 1024 * 1024
 
@@ -204,6 +205,25 @@ def test_a_parser_has_no_descriptor_but_its_own(program: Callable[[str], None]) 
         "print(json.dumps(dict(label=str(found), text='')))\nprint('{\"done\": true}')"
     )
     assert extracted(b"x", "text")[0].label == "[]"
+
+
+def test_reading_leaves_no_descriptor_open(settings: Settings) -> None:
+    """Neither in the worker nor in its server, nor where the parser is given up."""
+
+    def opened() -> dict[str, int]:
+        pids = {"worker": os.getpid(), "server": forking._running().process.pid}
+        return {name: len(os.listdir(f"/proc/{pid}/fd")) for name, pid in pids.items()}  # noqa: PTH208 - links to nowhere
+
+    def give_up(_done: int, _total: int | None) -> None:
+        raise InterruptedError
+
+    extracted(b"one", "text")
+    before = opened()
+    for _ in range(3):
+        extracted(b"one", "text")
+        with pytest.raises(InterruptedError):
+            extracted(b"one", "text", give_up)
+    assert eventually(lambda: opened() == before, seconds=5), (before, opened())
 
 
 def test_a_parser_leaves_nothing_to_the_next(program: Callable[[str], None]) -> None:

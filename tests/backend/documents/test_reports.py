@@ -53,7 +53,7 @@ def test_another_document_with_the_same_text_is_named(api: APIClient, ingested: 
 @pytest.mark.django_db
 def test_refused_parts_are_told_with_their_reasons() -> None:
     refused = [RefusedPart(f"Picture {number}", "It is no text.") for number in range(1000)]
-    report = reports.build(document=Document(), extraction=Extraction(refused=refused), spans=[])
+    report = reports.build(extraction=Extraction(refused=refused), spans=[])
     assert (report["refused_total"], len(report["refused"])) == (1000, reports.REFUSED_SHOWN)
     assert report["refused"][0] == {"part": "Picture 0", "reason": "It is no text."}
 

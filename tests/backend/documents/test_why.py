@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from backend.bots import services as bots
 from backend.documents import claims, services, why
 from backend.documents.failures import AGENT_HINT
+from backend.documents.lanes import lanes
 from backend.documents.models import Document, DocumentVersion, Stage, State
 from backend.documents.why import Place, Snapshot, Workers
 from backend.users.models import User
@@ -147,6 +148,14 @@ def test_it_is_told_whether_a_worker_is_alive(api: APIClient, upload: Callable[.
     beat()
     told = ask(api, document)
     assert (told["code"], told["workers"]["alive"]) == ("next", 1)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_worker_with_several_lanes_is_one_worker(api: APIClient, upload: Callable[..., Document], count: int) -> None:
+    document = upload(b"One.")
+    for _ in range(count * len(lanes())):
+        beat()
+    assert ask(api, document)["workers"]["alive"] == count
 
 
 def test_the_place_in_the_queue_counts_others_and_ones_own(

@@ -12,6 +12,7 @@ from pytest_django import Settings
 from backend.bots.models import Bot
 from backend.sources import services
 from backend.sources.models import Source
+from backend.sources.web import politeness
 from tests.backend.documents.fake_agent import FakeAgent
 from tests.backend.documents.fixtures import agent, agent_server, api, bot, empty_queue, fresh_process
 from tests.backend.sources.stand_in import KIND, StandIn, registered
@@ -29,6 +30,7 @@ def site(settings: Settings) -> Iterator[Website]:
         settings.FETCH_ALLOWED_NETWORKS = ["127.0.0.1/32"]
         settings.FETCH_PORTS = [site.port]
         settings.WEB_DELAY_SECONDS = 0.0
+        politeness.forget_robots()
         site.pages["/"] = article("Harbour", "Ships come and go.")
         yield site
 

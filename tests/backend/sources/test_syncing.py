@@ -348,12 +348,14 @@ def test_a_source_deleted_while_it_is_read_leaves_nothing(source: Source, stand_
     assert not Document.objects.exists()
 
 
-def test_a_deleted_bot_takes_its_sources_along(synced: Source, work: Work) -> None:
+def test_a_deleted_bot_takes_its_sources_along(synced: Source, stand_in: StandIn, work: Work) -> None:
+    deleted = synced.pk
     bots.delete_bot(bot=synced.bot)
     sweeping.sweep()
     work()
     assert not Source.objects.exists()
     assert not Document.objects.exists()
+    assert stand_in.forgotten == [deleted]
 
 
 def test_the_source_of_a_deleted_bot_is_not_read(source: Source, stand_in: StandIn, work: Work) -> None:

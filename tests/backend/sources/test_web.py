@@ -12,6 +12,7 @@ from backend.documents.models import Document, DocumentVersion, Kind, State
 from backend.documents.models import Page as DocumentPage
 from backend.sources import claims
 from backend.sources.models import Item, ItemState, Source, SourceState
+from backend.sources.web import politeness
 from tests.backend.documents.fake_agent import FakeAgent
 from tests.backend.sources.conftest import Follow
 from tests.websites import Page, Website, article, moved
@@ -87,6 +88,30 @@ def test_robots_txt_is_honoured(site: Website, follow: Follow) -> None:
     assert "/private/b" not in site.paths()
     assert source.counts["robots"] == 1
     assert len([request for request in site.requests if request.path == "/robots.txt"]) == 1
+
+
+def test_robots_txt_is_asked_for_once_by_many_runs(
+    site: Website, follow: Follow, again: Again, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked() -> int:
+        return len([request for request in site.requests if request.path == "/robots.txt"])
+
+    site.pages["/robots.txt"] = Page(b"User-agent: *\nDisallow: /private\n")
+    source = follow()
+    again(source)
+    assert asked() == 1
+    again(source, full=True)
+    assert asked() == 2
+    monkeypatch.setattr(politeness, "ROBOTS_SECONDS", 0.0)
+    again(source)
+    assert asked() == 3
+
+
+def test_a_robots_txt_that_could_not_be_had_is_asked_for_again(site: Website, follow: Follow, again: Again) -> None:
+    site.pages["/robots.txt"] = Page(status=500)
+    source = follow()
+    del site.pages["/robots.txt"]
+    assert again(source).error_code == ""
 
 
 def test_a_page_that_robots_txt_forbids_says_so(site: Website, follow: Follow) -> None:

@@ -11,12 +11,11 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.django_connector import DjangoConnector
 
 from backend.bots import indexes
-from backend.documents import claims
 from backend.documents.claims import draining
+from backend.documents.lanes import SYNC, lanes
 
 logger = logging.getLogger(__name__)
 
-SYNC = "sources.sync"  # of an app above this one
 POLL_SECONDS = 1.0  # a job that was scheduled for later has no notification
 
 
@@ -35,30 +34,22 @@ async def _work() -> bool:
     # own transaction.
     worker_app = app.with_connector(app.connector.get_worker_connector())
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(sum(at_once for _, at_once in _lanes()), "job"))
+    loop.set_default_executor(ThreadPoolExecutor(sum(at_once for _, at_once in lanes()), "job"))
     async with worker_app.open_async():
-        lanes = [asyncio.create_task(_lane(worker_app, *lane)) for lane in _lanes()]
+        running = [asyncio.create_task(_lane(worker_app, *lane)) for lane in lanes()]
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _stop, lanes)
+            loop.add_signal_handler(number, _stop, running)
         logger.info("The worker is running, %s documents at a time.", settings.WORKER_CONCURRENCY)
-        await asyncio.wait(lanes, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         if not draining.is_set():
-            _stop(lanes)
-            await asyncio.wait(lanes)
-            for lane in lanes:
+            _stop(running)
+            await asyncio.wait(running)
+            for lane in running:
                 if not lane.cancelled() and (error := lane.exception()):
                     logger.error("The worker stopped: %s", error)
             return False
-        await asyncio.wait(lanes)
+        await asyncio.wait(running)
     return True
-
-
-def _lanes() -> list[tuple[list[str], int]]:
-    """Queues with how much of them is done at once, side by side: what takes long keeps its like waiting, and nothing
-    else."""
-    long = {claims.INGEST: settings.WORKER_CONCURRENCY, SYNC: settings.SYNC_CONCURRENCY, indexes.BUILD: 1}
-    others = {task.queue for task in app.tasks.values()} - long.keys()
-    return [*(([queue], at_once) for queue, at_once in long.items()), (sorted(others), settings.WORKER_CONCURRENCY)]
 
 
 async def _lane(worker_app: App, queues: list[str], at_once: int) -> None:
