@@ -2,6 +2,6 @@
 
 from backend.fetching.dialling import Resolver
 from backend.fetching.errors import FetchFailed
-from backend.fetching.fetcher import ROBOT, Answer, check_url, get, post, user_agent
+from backend.fetching.fetcher import ROBOT, Answer, check_url, exchange, get, post, user_agent
 
-__all__ = ["ROBOT", "Answer", "FetchFailed", "Resolver", "check_url", "get", "post", "user_agent"]
+__all__ = ["ROBOT", "Answer", "FetchFailed", "Resolver", "check_url", "exchange", "get", "post", "user_agent"]

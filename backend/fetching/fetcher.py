@@ -119,6 +119,31 @@ def post(
         return Answer(target.url, response.status, _headers(response))
 
 
+def exchange(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    limit: int,
+    seconds: float,
+    resolver: Resolver = resolve,
+) -> Answer:
+    """Whatever the server answers, of any status, with at most `limit` bytes of it. A redirect is not followed: the
+    headers may hold what is meant for this server alone. Raises FetchFailed."""
+    patience = _patience()
+    total = min(seconds, patience.total)
+    clock = Clock(Patience(patience.connect, total, patience.idle, total))
+    target = targets.parse(url)
+    with _exchange(method, target, clock, resolver, headers=headers, body=body) as response:
+        told = _headers(response)
+        if response.status in _REDIRECTS:
+            raise FetchFailed("redirect_refused")
+        if _declared(told) > limit:
+            raise FetchFailed("too_large")
+        return Answer(target.url, response.status, told, _content(response, told, limit))
+
+
 def _patience() -> Patience:
     return Patience(
         connect=settings.FETCH_CONNECT_SECONDS,
