@@ -11,6 +11,12 @@ class ModelUnknown(ChatSphereError):
     code = "model_unknown"
 
 
+class AgentUnknown(ChatSphereError):
+    """This deployment has no such agent."""
+
+    code = "agent_unknown"
+
+
 class EmbeddingUnknown(ChatSphereError):
     """This deployment does not offer that embedding."""
 

@@ -23,6 +23,15 @@ class Strictness(models.TextChoices):
     FREE = "free"
 
 
+class Rewriting(models.TextChoices):
+    """How a question that follows others comes to stand alone, for the search: not at all, by taking over the words it
+    leans on, or by asking the bot's model, which is a second call."""
+
+    NONE = "none"
+    WORDS = "words"
+    MODEL = "model"
+
+
 @dataclass(frozen=True, slots=True)
 class Index:
     """Where the vectors of one embedding of one bot are. Generations are numbered and never used again, so vectors of
@@ -122,13 +131,26 @@ class BotVersion(models.Model):
     number = models.PositiveIntegerField()
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     instructions = models.TextField(blank=True)
+    agent = models.CharField(max_length=60, default="default")  # id of one of the agent service's agents
     model = models.CharField(max_length=120, blank=True)  # contract.ModelId; empty: the deployment's default
+    fallbacks = models.JSONField(default=list)  # contract.ModelId, asked in this order where the model fails
     temperature = models.FloatField(default=0.2)
     greeting = models.CharField(max_length=1000, blank=True)
     suggested_questions = models.JSONField(default=list)
     strictness = models.CharField(max_length=10, choices=Strictness.choices, default=Strictness.STRICT)
     top_k = models.PositiveSmallIntegerField(default=6)
     threshold = models.FloatField(default=0.0)  # passages scored below it are not used
+    rewriting = models.CharField(max_length=10, choices=Rewriting.choices, default=Rewriting.WORDS)
+    draw_filters = models.BooleanField(default=False)  # dates and titles named in the question narrow the search
+    neighbours = models.PositiveSmallIntegerField(default=0)  # passages before and after each that is found
+    rerank = models.CharField(max_length=120, blank=True)  # contract.RerankerId; empty: not at all
+    diversity = models.FloatField(default=1.0)  # lambda of maximal marginal relevance; 1 only drops repetitions
+    follow_ups = models.BooleanField(default=False)  # suggests questions after the answer
+    degrade = models.BooleanField(default=False)  # quotes passages, free of charge, while the model cannot answer
+    tools = models.JSONField(default=list)  # names of the tools that an agent with steps may use
+    step_limit = models.PositiveSmallIntegerField(default=6)
+    seconds_limit = models.PositiveSmallIntegerField(default=60)  # of an agent with steps
+    credit_limit = models.PositiveIntegerField(null=True)  # of an answer with steps; null: what its ceiling says
     chunk_chars = models.PositiveIntegerField(default=1000)
     chunk_overlap = models.PositiveIntegerField(default=150)
     created_at = models.DateTimeField(db_default=Now())

@@ -1,12 +1,14 @@
-from typing import Any
+from typing import Any, get_args
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from backend.bots.models import Bot, BotVersion, BuildState, IndexBuild, Strictness, Visibility
+from agent_service.contract import MAX_FALLBACKS, AgentKind
+from backend.bots.models import Bot, BotVersion, BuildState, IndexBuild, Rewriting, Strictness, Visibility
 from backend.core.fields import FiniteFloatField
 
 EMBEDDING_PATTERN = r"^[a-z0-9_-]+:[A-Za-z0-9._/-]+:[0-9]+$"
+RERANK_PATTERN = r"^$|^lexical$|^[a-z0-9_-]+:[A-Za-z0-9._/:-]+$"
 MODEL_PATTERN = r"^$|^[a-z0-9_-]+:[A-Za-z0-9._/:-]+$"
 
 
@@ -14,7 +16,14 @@ class ConfigurationInput(serializers.Serializer[BotVersion]):
     """Every field may be left out: it then keeps its value."""
 
     instructions = serializers.CharField(max_length=20_000, allow_blank=True, trim_whitespace=False, required=False)
+    agent = serializers.RegexField(r"^[a-z0-9_-]+$", max_length=60, required=False)
     model = serializers.RegexField(MODEL_PATTERN, max_length=120, allow_blank=True, required=False)
+    fallbacks = serializers.ListField(
+        child=serializers.RegexField(MODEL_PATTERN, max_length=120),
+        max_length=MAX_FALLBACKS,
+        required=False,
+        help_text="Models asked in this order where the first fails before its first word.",
+    )
     temperature = FiniteFloatField(min_value=0, max_value=2, required=False)
     greeting = serializers.CharField(max_length=1000, allow_blank=True, required=False)
     suggested_questions = serializers.ListField(
@@ -23,6 +32,33 @@ class ConfigurationInput(serializers.Serializer[BotVersion]):
     strictness = serializers.ChoiceField(choices=Strictness.choices, required=False)
     top_k = serializers.IntegerField(min_value=1, max_value=20, required=False)
     threshold = FiniteFloatField(min_value=0, max_value=1, required=False)
+    rewriting = serializers.ChoiceField(
+        choices=Rewriting.choices, required=False, help_text="How a follow-up question comes to stand alone."
+    )
+    draw_filters = serializers.BooleanField(
+        required=False, help_text="Dates and titles named in the question narrow the search."
+    )
+    neighbours = serializers.IntegerField(
+        min_value=0, max_value=3, required=False, help_text="Passages before and after each that is found."
+    )
+    rerank = serializers.RegexField(
+        RERANK_PATTERN,
+        max_length=120,
+        allow_blank=True,
+        required=False,
+        help_text='Empty, "lexical", or a model\'s id.',
+    )
+    diversity = FiniteFloatField(min_value=0.5, max_value=1, required=False)
+    follow_ups = serializers.BooleanField(required=False, help_text="Suggest questions after the answer.")
+    degrade = serializers.BooleanField(
+        required=False, help_text="Quote passages, free of charge, while the model cannot answer."
+    )
+    tools = serializers.ListField(
+        child=serializers.RegexField(r"^[a-z0-9_]+$", max_length=60), max_length=20, required=False
+    )
+    step_limit = serializers.IntegerField(min_value=1, max_value=20, required=False)
+    seconds_limit = serializers.IntegerField(min_value=5, max_value=100, required=False)
+    credit_limit = serializers.IntegerField(min_value=1, max_value=10**9, allow_null=True, required=False)
     chunk_chars = serializers.IntegerField(min_value=200, max_value=4000, required=False)
     chunk_overlap = serializers.IntegerField(min_value=0, max_value=1000, required=False)
 
@@ -51,13 +87,26 @@ class ConfigurationOutput(serializers.ModelSerializer[BotVersion]):
         fields = [
             "version",
             "instructions",
+            "agent",
             "model",
+            "fallbacks",
             "temperature",
             "greeting",
             "suggested_questions",
             "strictness",
             "top_k",
             "threshold",
+            "rewriting",
+            "draw_filters",
+            "neighbours",
+            "rerank",
+            "diversity",
+            "follow_ups",
+            "degrade",
+            "tools",
+            "step_limit",
+            "seconds_limit",
+            "credit_limit",
             "chunk_chars",
             "chunk_overlap",
             "created_at",
@@ -150,3 +199,22 @@ class IndexOutput(serializers.Serializer[Any]):
     embedding = serializers.CharField()
     offered = OfferedEmbeddingOutput(many=True, allow_null=True)
     build = IndexBuildOutput(allow_null=True)
+
+
+AGENT_KINDS = list(get_args(AgentKind))
+
+
+class AgentOutput(serializers.Serializer[Any]):
+    """`kind`: `rag` searches once and answers; `react` asks for tools step by step; `passages` gives the passages as
+    they are, without a model. `passages` and `threshold` stand in the place of a bot's own where they are set; `tools`
+    are those of a bot that names none."""
+
+    id = serializers.CharField()
+    title = serializers.CharField()
+    description = serializers.CharField()
+    kind = serializers.ChoiceField(choices=AGENT_KINDS)
+    default = serializers.BooleanField()
+    sources = serializers.ListField(child=serializers.CharField(), help_text="Kinds of knowledge; empty for all.")
+    passages = serializers.IntegerField(allow_null=True)
+    threshold = serializers.FloatField(allow_null=True)
+    tools = serializers.ListField(child=serializers.CharField())

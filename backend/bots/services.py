@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
+from agent_service.contract import DEFAULT_AGENT
 from backend.bots.catalogue import catalogue
 from backend.bots.errors import BotNotFound
 from backend.bots.models import Bot, BotVersion, Visibility
@@ -14,13 +15,26 @@ from backend.users.models import User
 
 CONFIGURATION_FIELDS = (
     "instructions",
+    "agent",
     "model",
+    "fallbacks",
     "temperature",
     "greeting",
     "suggested_questions",
     "strictness",
     "top_k",
     "threshold",
+    "rewriting",
+    "draw_filters",
+    "neighbours",
+    "rerank",
+    "diversity",
+    "follow_ups",
+    "degrade",
+    "tools",
+    "step_limit",
+    "seconds_limit",
+    "credit_limit",
     "chunk_chars",
     "chunk_overlap",
 )
@@ -37,7 +51,7 @@ def create_bot(
 ) -> Bot:
     """Raises ModelUnknown, QuotaExceeded."""
     configuration = configuration or {}
-    _check_model(configuration)
+    _check_models(configuration)
     with transaction.atomic():
         plans.one_at_a_time(owner.pk)
         used = Bot.objects.filter(owner=owner, deleted_at=None).count()
@@ -54,7 +68,7 @@ def update_bot(
 ) -> Bot:
     """Set name, description or visibility, and add a version where `configuration` differs. Raises ModelUnknown."""
     configuration = configuration or {}
-    _check_model(configuration)
+    _check_models(configuration)
     with transaction.atomic():
         locked = _locked(bot)
         _add_version(bot=locked, author=author, configuration=configuration)
@@ -91,9 +105,12 @@ def settle_embedding(*, bot: Bot) -> str:
     return bot.embedding
 
 
-def _check_model(configuration: Mapping[str, Any]) -> None:
-    if configuration.get("model"):
-        catalogue.model(configuration["model"])
+def _check_models(configuration: Mapping[str, Any]) -> None:
+    for model in filter(None, (configuration.get("model"), *configuration.get("fallbacks", ()))):
+        catalogue.model(model)
+    agent = configuration.get("agent", DEFAULT_AGENT)
+    if agent != DEFAULT_AGENT:  # which is always there
+        catalogue.check_agent(agent)
 
 
 def _locked(bot: Bot) -> Bot:

@@ -3,6 +3,7 @@ from django.urls import path
 from backend.bots import views
 
 urlpatterns = [
+    path("agents/", views.AgentListView.as_view(), name="agents"),
     path("bots/", views.BotListView.as_view(), name="bots"),
     path("bots/<uuid:bot_id>/", views.BotView.as_view(), name="bot"),
     path("bots/<uuid:bot_id>/index/", views.IndexView.as_view(), name="bot-index"),

@@ -8,10 +8,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from backend.bots import indexes, services
+from backend.bots.catalogue import catalogue
 from backend.bots.models import Bot, BotVersion, Visibility
-from backend.bots.serializers import BotInput, BotOutput, ConfigurationOutput, IndexInput, IndexOutput
+from backend.bots.serializers import AgentOutput, BotInput, BotOutput, ConfigurationOutput, IndexInput, IndexOutput
 from backend.core import throttling
 from backend.core.idempotency import idempotent
 from backend.core.serializers import ErrorOutput
@@ -79,6 +81,15 @@ class BotView(generics.RetrieveAPIView[Bot]):
     def delete(self, request: Request, *_: Any, **__: Any) -> Response:
         services.delete_bot(bot=self.get_object(), requested_by=user_of(request).pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+@extend_schema(tags=["bots"])
+class AgentListView(APIView):
+    """How bots may answer, for `configuration.agent`: the default one first."""
+
+    @extend_schema(responses=AgentOutput(many=True))
+    def get(self, _request: Request) -> Response:
+        return Response(AgentOutput(catalogue.agents(), many=True).data)
 
 
 class OfOwnBot:

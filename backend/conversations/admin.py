@@ -10,8 +10,8 @@ from backend.conversations.models import Answer
 class AnswerAdmin(ModelAdmin):
     """How answers ended and what they cost. What was said stays between the person and the bot: no text is shown."""
 
-    list_display = ["id", "user", "model", "state", "error_code", "charged", "created_at", "finished_at"]
-    list_filter = ["state", "model", "error_code"]
+    list_display = ["id", "user", "model", "answered_by", "state", "error_code", "charged", "created_at", "finished_at"]
+    list_filter = ["state", "model", "degraded", "error_code"]
     search_fields = ["id", "user__email", "request_id"]
     list_select_related = ["user"]
     fields = [
@@ -19,6 +19,8 @@ class AnswerAdmin(ModelAdmin):
         "user",
         "conversation",
         "model",
+        "answered_by",
+        "degraded",
         "state",
         "finish_reason",
         "error_code",

@@ -11,19 +11,21 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponseBase
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from backend.conversations.models import Answer, AnswerState
+from backend.conversations.opening import OpenedTurn, RequestKey
 from backend.conversations.running import running_turns
 from backend.conversations.serializers import AnswerOutput
-from backend.conversations.services import OpenedTurn
 from backend.conversations.streaming import frames_of
 from backend.conversations.turns import Turn
 from backend.core.api import error_body
 from backend.core.database import in_database
 from backend.core.deferred import Deferred
 from backend.core.event_stream import EventStreamRenderer, as_json, event_stream
+from backend.core.idempotency import fingerprint_of, key_of
 
 
 class TurnResponse(Response):
@@ -41,6 +43,11 @@ class AttachResponse(Response):
         super().__init__()
         self.answer = answer
         self.after = after
+
+
+def request_key(request: Request) -> RequestKey | None:
+    key = key_of(request)
+    return RequestKey(key, fingerprint_of(request)) if key else None
 
 
 class TurnView(APIView):

@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
+from psycopg.types.json import Jsonb
 
 from backend.conversations.errors import TurnInterrupted
 from backend.conversations.models import Answer, AnswerState, Citation
+from backend.conversations.receipts import Account
+from backend.conversations.steps import StepTaken, store_steps
+from backend.core import prepared
 from backend.core.errors import ChatSphereError
 from backend.credits import services as ledger
 
@@ -32,17 +37,26 @@ class CitedSpan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a turn ended. `cost` is in credits, and at most the hold is charged."""
+    """How a turn ended. `cost` is in credits by the price `price_id`, and at most the hold is charged."""
 
     state: AnswerState
     text: str = ""
     cost: int = 0
+    price_id: UUID | None = None
+    answered_by: str = ""
+    degraded: bool = False
     finish_reason: str = ""
     input_tokens: int | None = None
     output_tokens: int | None = None
     usage_estimated: bool = False
     citations: Sequence[CitedSpan] = ()
     citations_rejected: int = 0
+    support: Sequence[dict[str, Any]] = ()
+    withheld: int = 0
+    follow_ups: Sequence[str] = ()
+    same_prompt: bool | None = None
+    steps: Sequence[StepTaken] = ()
+    account: Account | None = None
     error: ChatSphereError | None = None
 
 
@@ -84,12 +98,14 @@ def renew_leases(*, texts: Mapping[UUID, str]) -> dict[UUID, Lease]:
             """
             UPDATE conversations_answer AS answer
             SET lease_until = now() + make_interval(secs => %s), text = shown.text
-            FROM unnest(%s::uuid[], %s::text[]) AS shown(id, text),
-                 users_user AS asker, conversations_conversation AS conversation, bots_bot AS bot, users_user AS owner
+            FROM unnest(%s::uuid[], %s::text[]) AS shown(id, text), users_user AS asker,
+                 conversations_conversation AS conversation
+                 LEFT JOIN bots_bot AS bot ON bot.id = conversation.bot_id
+                 LEFT JOIN users_user AS owner ON owner.id = bot.owner_id
             WHERE answer.id = shown.id AND answer.state = 'streaming' AND asker.id = answer.user_id
-              AND conversation.id = answer.conversation_id AND bot.id = conversation.bot_id AND owner.id = bot.owner_id
+              AND conversation.id = answer.conversation_id
             RETURNING answer.id, answer.stop_requested,
-                      asker.is_active AND owner.is_active AND bot.deleted_at IS NULL
+                      asker.is_active AND (bot.id IS NULL OR owner.is_active AND bot.deleted_at IS NULL)
             """,
             [settings.TURN_LEASE.total_seconds(), list(texts), list(texts.values())],
         )
@@ -115,38 +131,63 @@ def _end(answer_id: UUID, outcome: Outcome) -> int:
     entry = ledger.settle(
         reference=answer_id,
         charge=outcome.cost,
+        price_id=outcome.price_id,
         input_tokens=outcome.input_tokens,
         output_tokens=outcome.output_tokens,
     )
     error = outcome.error
-    ended = Answer.objects.filter(pk=answer_id, state=AnswerState.STREAMING).update(
-        state=outcome.state,
-        text=outcome.text,
-        charged=entry.spent_delta,
-        finish_reason=outcome.finish_reason,
-        input_tokens=outcome.input_tokens,
-        output_tokens=outcome.output_tokens,
-        usage_estimated=outcome.usage_estimated,
-        citations_rejected=outcome.citations_rejected,
-        error_code=error.code if error else "",
-        error_message=error.message[:500] if error else "",
-        error_status=error.status if error else None,
-        error_retryable=bool(getattr(error, "retryable", False)),
-        finished_at=Now(),
+    ended = prepared.rows(
+        _END,
+        {
+            "id": answer_id,
+            "state": outcome.state.value,
+            "text": outcome.text,
+            "charged": entry.spent_delta,
+            "answered_by": outcome.answered_by,
+            "degraded": outcome.degraded,
+            "support": Jsonb(list(outcome.support)),
+            "follow_ups": Jsonb(list(outcome.follow_ups)),
+            "same_prompt": outcome.same_prompt,
+            "finish_reason": outcome.finish_reason,
+            "input_tokens": outcome.input_tokens,
+            "output_tokens": outcome.output_tokens,
+            "usage_estimated": outcome.usage_estimated,
+            "citations_rejected": outcome.citations_rejected,
+            "error_code": error.code if error else "",
+            "error_message": error.message[:500] if error else "",
+            "error_status": error.status if error else None,
+            "error_retryable": bool(getattr(error, "retryable", False)),
+        },
     )
     if not ended:
         raise _EndedElsewhere
-    Citation.objects.bulk_create(
-        Citation(
-            answer_id=answer_id,
-            marker=span.marker,
-            version_id=span.version_id,
-            page=span.page,
-            start=span.start,
-            end=span.end,
-            heading=span.heading,
-            score=span.score,
-        )
-        for span in outcome.citations
-    )
+    receipt = [outcome.account.receipt(answer_id)] if outcome.account else []
+    prepared.insert(*receipt, *(_citation(answer_id, span) for span in outcome.citations))
+    store_steps(answer_id, outcome.steps)
     return entry.spent_delta
+
+
+_END = """
+    UPDATE conversations_answer SET
+        state = %(state)s, text = %(text)s, charged = %(charged)s, answered_by = %(answered_by)s,
+        degraded = %(degraded)s, support = %(support)s, follow_ups = %(follow_ups)s, same_prompt = %(same_prompt)s,
+        finish_reason = %(finish_reason)s, input_tokens = %(input_tokens)s, output_tokens = %(output_tokens)s,
+        usage_estimated = %(usage_estimated)s, citations_rejected = %(citations_rejected)s,
+        error_code = %(error_code)s, error_message = %(error_message)s, error_status = %(error_status)s,
+        error_retryable = %(error_retryable)s, finished_at = statement_timestamp()
+    WHERE id = %(id)s AND state = 'streaming'
+    RETURNING id
+"""
+
+
+def _citation(answer_id: UUID, span: CitedSpan) -> Citation:
+    return Citation(
+        answer_id=answer_id,
+        marker=span.marker,
+        version_id=span.version_id,
+        page=span.page,
+        start=span.start,
+        end=span.end,
+        heading=span.heading,
+        score=span.score,
+    )

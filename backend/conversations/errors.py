@@ -19,6 +19,22 @@ class NothingToRegenerate(Conflict):
     code = "nothing_to_regenerate"
 
 
+class NotReplayable(Conflict):
+    """This answer cannot be given again: it was not made by one question to a model, or it has no receipt."""
+
+    code = "not_replayable"
+
+
+class SourceDeleted(Conflict):
+    """What this answer was given from has been deleted, or switched off, since."""
+
+    code = "source_deleted"
+
+
+class ImageNotFound(NotFound):
+    """The message has no such image, or it is not yours."""
+
+
 class TurnInterrupted(ChatSphereError):
     """The answer was interrupted on our side; nothing was charged. Ask again."""
 

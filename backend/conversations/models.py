@@ -4,9 +4,11 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models.functions import Now, Substr
+from django.utils.functional import cached_property
 
 from backend.bots.models import Bot, BotVersion, Visibility
 from backend.core.ids import uuid7
+from backend.credits.models import Entry
 from backend.documents.models import DocumentVersion, State
 from backend.users.models import User
 
@@ -17,20 +19,35 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.filter(models.Q(user_id=user.pk), bot__deleted_at=None)
 
 
+class Origin(models.TextChoices):
+    """Which way a conversation came in. All but the first are made by programs, one for each exchange."""
+
+    CHAT = "chat"
+    OPENAI = "openai"
+    MCP = "mcp"
+    SEARCH = "search"
+    GATEWAY = "gateway"
+
+
 class Conversation(models.Model):
-    """One person's talk with one bot."""
+    """One person's talk with one bot; where `bot` is null, with all the bots they may see or with a bare model.
+
+    `before` is what a program says was said before its question: the conversation's turns follow it.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations")
-    bot = models.ForeignKey(Bot, on_delete=models.CASCADE, related_name="conversations")
+    bot = models.ForeignKey(Bot, on_delete=models.CASCADE, null=True, related_name="conversations")
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.CHAT)
     title = models.CharField(max_length=200, blank=True)
+    before = models.JSONField(default=list)  # contract.Turn each, oldest first
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[Any] = ConversationQuerySet.as_manager()
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["user", "-id"], name="conversation_user")]
+        indexes: ClassVar = [models.Index(fields=["user", "origin", "-id"], name="conversation_user_origin")]
 
     def __str__(self) -> str:
         return self.title or str(self.pk)
@@ -39,6 +56,8 @@ class Conversation(models.Model):
     def can_ask(self) -> bool:
         """Whether the bot still answers this user."""
         bot = self.bot
+        if bot is None:
+            return True
         return bot.owner.is_active and (bot.owner_id == self.user_id or bot.visibility != Visibility.PRIVATE)
 
 
@@ -65,6 +84,29 @@ class Message(models.Model):
         return self.text[:60]
 
 
+class MessageImageQuerySet(models.QuerySet["MessageImage"]):
+    def of(self, user: User | AnonymousUser) -> "MessageImageQuerySet":
+        return self.filter(message__in=Message.objects.of(user))
+
+
+class MessageImage(models.Model):
+    """A picture that belongs to a message; it goes with it."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="images")
+    position = models.PositiveSmallIntegerField()
+    media_type = models.CharField(max_length=20)
+    data = models.BinaryField()
+
+    objects: ClassVar[Any] = MessageImageQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["position"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["message", "position"], name="message_image_position")]
+
+    def __str__(self) -> str:
+        return f"{self.media_type} {self.position}"
+
+
 class AnswerState(models.TextChoices):
     STREAMING = "streaming"
     DONE = "done"
@@ -77,7 +119,8 @@ class AnswerQuerySet(models.QuerySet["Answer"]):
         return self.filter(models.Q(user_id=user.pk), conversation__bot__deleted_at=None)
 
     def with_citations(self) -> "AnswerQuerySet":
-        return self.prefetch_related(models.Prefetch("citations", Citation.objects.quoted()))
+        """And with the steps that were taken to it."""
+        return self.prefetch_related(models.Prefetch("citations", Citation.objects.quoted()), "steps")
 
 
 class Answer(models.Model):
@@ -91,7 +134,9 @@ class Answer(models.Model):
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="answers")
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="answers")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    bot_version = models.ForeignKey(BotVersion, on_delete=models.CASCADE, related_name="+")
+    bot_version = models.ForeignKey(BotVersion, on_delete=models.CASCADE, null=True, related_name="+")
+    replay_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, db_index=False, related_name="replays")
+    same_prompt = models.BooleanField(null=True)  # whether a replay gave the model, to the letter, what the first had
     state = models.CharField(max_length=10, choices=AnswerState.choices, default=AnswerState.STREAMING)
     text = models.TextField(blank=True)
     model = models.CharField(max_length=120)
@@ -102,6 +147,10 @@ class Answer(models.Model):
     charged = models.PositiveBigIntegerField(null=True)  # credits; null until settled
     citations_rejected = models.PositiveIntegerField(default=0)
     curated = models.BooleanField(default=False)  # the owner's own words, given without asking a model
+    degraded = models.BooleanField(default=False)  # quoted passages, in place of a model that could not answer
+    answered_by = models.CharField(max_length=120, blank=True)  # the model that did, which may be a fallback
+    support = models.JSONField(default=list)  # of each sentence: start, end, claim, supported, score, markers, evidence
+    follow_ups = models.JSONField(default=list)  # suggested questions
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.CharField(max_length=500, blank=True)
     error_status = models.PositiveSmallIntegerField(null=True)
@@ -132,10 +181,73 @@ class Answer(models.Model):
             models.Index(fields=["message", "-id"], name="answer_message"),
             models.Index(fields=["conversation", "-id"], name="answer_conversation"),
             models.Index(fields=["lease_until"], name="answer_lease", condition=models.Q(state="streaming")),
+            models.Index(fields=["replay_of"], name="answer_replay_of", condition=~models.Q(replay_of=None)),
+            models.Index(
+                fields=["bot_version", "-id"],
+                name="answer_unanswered",
+                condition=models.Q(state="failed")
+                | models.Q(finish_reason__in=["not_found", "safety"])
+                | models.Q(degraded=True),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.state}: {self.text[:60]}"
+
+
+class ReceiptQuerySet(models.QuerySet["Receipt"]):
+    def of(self, user: User | AnonymousUser) -> "ReceiptQuerySet":
+        """Of the answers that were given to the user."""
+        return self.filter(answer__in=Answer.objects.of(user)).select_related("answer")
+
+    def of_bots_of(self, user: User | AnonymousUser) -> "ReceiptQuerySet":
+        """Of the answers that the user's own bots gave, to whomever: for lists that show what their askers sent in."""
+        bots = Bot.objects.owned_by(user)
+        return self.filter(answer__conversation__bot__in=bots).select_related("answer")
+
+
+class Receipt(models.Model):
+    """What an answer was made from and how, in ids and numbers: no word of a document is kept here."""
+
+    answer = models.OneToOneField(Answer, on_delete=models.CASCADE, primary_key=True, related_name="receipt")
+    query = models.TextField(blank=True)  # what was searched, where that is not the question as it was asked
+    prompt_sha256 = models.CharField(max_length=64, blank=True)
+    parameters = models.JSONField(default=dict)
+    passages = models.JSONField(default=list)  # rank, chunk, document, version, page, start, end, score
+    checks = models.JSONField(default=dict)  # how many citations and sentences stood, and how many did not
+    timings = models.JSONField(default=dict)  # milliseconds of each stage
+
+    objects: ClassVar[Any] = ReceiptQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return str(self.answer_id)
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """Of the asker's ledger, with their prices: the hold, then its settlement."""
+        mine = Entry.objects.of(self.answer.user).select_related("price")
+        holds = list(mine.filter(kind="hold", reference=self.answer_id))
+        return [*holds, *mine.filter(kind="settle", hold__in=holds)]
+
+
+class Step(models.Model):
+    """One step of an answer that took several: a tool asked and what it said."""
+
+    answer = models.ForeignKey(Answer, on_delete=models.CASCADE, related_name="steps")
+    number = models.PositiveSmallIntegerField()
+    tool = models.CharField(max_length=60)
+    arguments = models.JSONField(default=dict)
+    result = models.TextField(blank=True)
+    error_code = models.CharField(max_length=60, blank=True)
+    milliseconds = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering: ClassVar = ["number"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["answer", "number"], name="step_number")]
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.tool}"
 
 
 class CitationQuerySet(models.QuerySet["Citation"]):

@@ -10,9 +10,9 @@ from django.db import DatabaseError
 
 from backend import agent_client
 from backend.agent_client import AgentClient
-from backend.conversations import answering, endings
+from backend.conversations import answering, closing, counting, endings
 from backend.conversations.endings import Outcome
-from backend.conversations.services import OpenedTurn
+from backend.conversations.opening import OpenedTurn
 from backend.conversations.turns import Turn
 from backend.core import request_id
 from backend.core.database import in_database
@@ -32,6 +32,9 @@ class RunningTurns:
         self._keeper: asyncio.Task[None] | None = None
         self._agent: AgentClient | None = None
         self._stack = AsyncExitStack()
+
+    def __len__(self) -> int:
+        return len(self._turns)
 
     def get(self, answer_id: UUID) -> Turn | None:
         return self._turns.get(answer_id)
@@ -72,8 +75,9 @@ class RunningTurns:
         await asyncio.wait({work})
         outcome = answering.outcome_of(turn, work)
         charged = await self._finish(turn, outcome)
+        counting.count(outcome, turn.timings)
         del self._turns[turn.answer_id]
-        turn.end(answering.closing_events(turn, outcome, charged))
+        turn.end(closing.closing_events(turn, outcome, charged))
 
     async def _finish(self, turn: Turn, outcome: Outcome) -> int | None:
         """Credits charged; None where it was ended elsewhere, or the database stays away and the sweeper must do it."""
@@ -120,6 +124,11 @@ def running_turns() -> RunningTurns:
     if _running is None or _running.loop is not loop:
         _running = RunningTurns(loop)
     return _running
+
+
+def turns_here() -> int:
+    """How many run in this process."""
+    return 0 if _running is None else len(_running)
 
 
 def stop_here(answer_id: UUID) -> None:

@@ -4,7 +4,10 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from backend.conversations.models import Answer, AnswerState, Citation, Conversation, Message
+from agent_service.contract import MAX_IMAGE_BYTES, MAX_IMAGES
+from backend.conversations.models import Answer, AnswerState, Citation, Conversation, Message, MessageImage, Step
+from backend.conversations.pictures import MEDIA_TYPES
+from backend.conversations.search_serializers import FiltersInput
 
 
 class ConversationInput(serializers.Serializer[Conversation]):
@@ -19,12 +22,25 @@ class ConversationChanges(serializers.Serializer[Conversation]):
 class ConversationOutput(serializers.ModelSerializer[Conversation]):
     class Meta:
         model = Conversation
-        fields = ["id", "bot", "title", "created_at", "updated_at"]
+        fields = ["id", "bot", "origin", "title", "created_at", "updated_at"]
         read_only_fields = fields
+
+
+class ImageInput(serializers.Serializer[Any]):
+    """The picture itself, never an address: nothing is fetched for a question."""
+
+    media_type = serializers.ChoiceField(choices=MEDIA_TYPES)
+    data = serializers.CharField(  # type: ignore[assignment]  # DRF takes it for a field, not for its own data
+        max_length=MAX_IMAGE_BYTES * 4 // 3 + 4, help_text="Base64, 5 MiB of bytes at most."
+    )
 
 
 class MessageInput(serializers.Serializer[Message]):
     text = serializers.CharField(trim_whitespace=False)
+    images = serializers.ListField(
+        child=ImageInput(), max_length=MAX_IMAGES, default=list, help_text="10 MiB of bytes together at most."
+    )
+    filters = FiltersInput(required=False)
 
     def validate_text(self, text: str) -> str:
         if not text.strip():
@@ -86,54 +102,40 @@ class OpenedCitationOutput(CitationOutput):
     page_text = serializers.CharField(allow_null=True)
 
 
-class SearchInput(serializers.Serializer[Any]):
-    query = serializers.CharField()
-    limit = serializers.IntegerField(min_value=1, max_value=20, default=10)
-
-    def validate_query(self, query: str) -> str:
-        limit = settings.MESSAGE_LIMIT_CHARS
-        if len(query) > limit:
-            raise serializers.ValidationError(f"At most {limit} characters.", code="max_length")
-        return query
-
-
-class FoundDocumentOutput(serializers.Serializer[Any]):
-    id = serializers.UUIDField(source="document_id")
-    title = serializers.CharField(source="document_title")
-
-
-class FoundPassageOutput(serializers.Serializer[Any]):
-    """`text` is characters `start` to `end` of the page's text."""
-
-    document = FoundDocumentOutput(source="*")
-    version = serializers.IntegerField(source="version_number")
-    page = serializers.IntegerField()
-    label = serializers.CharField(  # type: ignore[assignment]  # DRF takes it for a field, not for its own label
-        help_text="What the page is: a page, a sheet, a chapter, a post."
-    )
-    heading = serializers.CharField(help_text="The headings that the passage stands under, outermost first.")
-    start = serializers.IntegerField()
-    end = serializers.IntegerField()
-    text = serializers.CharField()
-    link = serializers.CharField(help_text="Where the page, or else its document, came from; or empty.")
-    author = serializers.CharField()
-    dated = serializers.DateTimeField(allow_null=True)
-    score = serializers.FloatField(help_text="0 to 1, compared with the best passage for this question.")
-    changed = serializers.BooleanField(help_text="The source's content is another one already; it is being read.")
-
-
-class SearchOutput(serializers.Serializer[Any]):
-    passages = FoundPassageOutput(many=True)
-    confidence = serializers.FloatField(
-        help_text="0 to 1: how sure it is that something here answers, by the question's weighted words."
-    )
-
-
 class UsageOutput(serializers.Serializer[Answer]):
     input_tokens = serializers.IntegerField(allow_null=True)
     output_tokens = serializers.IntegerField(allow_null=True)
     estimated = serializers.BooleanField(source="usage_estimated")
     charged = serializers.IntegerField(allow_null=True, help_text="Credits; null while the answer runs.")
+
+
+class EvidenceOutput(serializers.Serializer[Any]):
+    """Characters `start` to `end` of the page that the citation `marker` points into."""
+
+    marker = serializers.IntegerField()
+    start = serializers.IntegerField()
+    end = serializers.IntegerField()
+    score = serializers.FloatField()
+
+
+class SentenceOutput(serializers.Serializer[Any]):
+    """Characters `start` to `end` of the answer's text. What states something (`claim`) and is not `supported` was not
+    found in the sources."""
+
+    start = serializers.IntegerField()
+    end = serializers.IntegerField()
+    claim = serializers.BooleanField()
+    supported = serializers.BooleanField()
+    score = serializers.FloatField(help_text="0 to 1: how well the best of its passages supports it.")
+    markers = serializers.ListField(child=serializers.IntegerField())
+    evidence = EvidenceOutput(many=True)
+
+
+class StepOutput(serializers.ModelSerializer[Step]):
+    class Meta:
+        model = Step
+        fields = ["number", "tool", "arguments", "result", "error_code", "milliseconds"]
+        read_only_fields = fields
 
 
 class AnswerErrorOutput(serializers.Serializer[Answer]):
@@ -146,6 +148,9 @@ class AnswerErrorOutput(serializers.Serializer[Answer]):
 class AnswerOutput(serializers.ModelSerializer[Answer]):
     citations = CitationOutput(many=True)
     usage = UsageOutput(source="*")
+    support = SentenceOutput(many=True)
+    steps = StepOutput(many=True)
+    follow_ups = serializers.ListField(child=serializers.CharField(), help_text="Questions that may come next.")
     error = serializers.SerializerMethodField()
 
     class Meta:
@@ -157,10 +162,17 @@ class AnswerOutput(serializers.ModelSerializer[Answer]):
             "state",
             "text",
             "model",
+            "answered_by",
             "curated",
+            "degraded",
+            "replay_of",
+            "same_prompt",
             "finish_reason",
             "citations",
             "citations_rejected",
+            "support",
+            "steps",
+            "follow_ups",
             "usage",
             "error",
             "created_at",
@@ -173,12 +185,20 @@ class AnswerOutput(serializers.ModelSerializer[Answer]):
         return dict(AnswerErrorOutput(answer).data) if answer.state == AnswerState.FAILED else None
 
 
-class MessageOutput(serializers.ModelSerializer[Message]):
-    """`answers` are oldest first; the last one counts."""
+class ImageOutput(serializers.ModelSerializer[MessageImage]):
+    class Meta:
+        model = MessageImage
+        fields = ["position", "media_type"]
+        read_only_fields = fields
 
+
+class MessageOutput(serializers.ModelSerializer[Message]):
+    """`answers` are oldest first; the last one that is no replay counts."""
+
+    images = ImageOutput(many=True)
     answers = AnswerOutput(many=True)
 
     class Meta:
         model = Message
-        fields = ["id", "conversation", "text", "created_at", "answers"]
+        fields = ["id", "conversation", "text", "images", "created_at", "answers"]
         read_only_fields = fields

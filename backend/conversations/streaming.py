@@ -8,6 +8,7 @@ from uuid import UUID
 
 from rest_framework.renderers import JSONRenderer
 
+from backend.conversations.closing import ending
 from backend.conversations.models import Answer, AnswerState
 from backend.conversations.serializers import AnswerOutput
 from backend.conversations.turns import Event, Turn, meta_event
@@ -54,11 +55,14 @@ def _ending(*, answer: Answer) -> list[Event]:
     position = len(answer.text)
     if shown["error"]:
         return [Event("error", {**shown["error"], "charged": 0}, position)]
-    return [
-        Event("citations", {"citations": shown["citations"], "rejected": shown["citations_rejected"]}, position),
-        Event("usage", shown["usage"], position),
-        Event("done", {"state": shown["state"], "finish_reason": shown["finish_reason"]}, position),
-    ]
+    citations = {
+        "citations": shown["citations"],
+        "rejected": shown["citations_rejected"],
+        "support": shown["support"],
+        "text": None,
+    }
+    done = {"state": shown["state"], "finish_reason": shown["finish_reason"]}
+    return [Event(name, data, position) for name, data in ending(citations, shown["follow_ups"], shown["usage"], done)]
 
 
 def resume_position(headers: Any, query: Any) -> int:

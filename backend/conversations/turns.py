@@ -1,6 +1,7 @@
 """A running answer in memory. It belongs to the server and not to the request that asked for it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,9 +9,11 @@ from uuid import UUID
 
 from django.conf import settings
 
+from agent_service import contract
 from backend.conversations.endings import Outcome
 from backend.conversations.models import Answer
-from backend.conversations.services import OpenedTurn
+from backend.conversations.opening import OpenedTurn
+from backend.conversations.steps import StepTaken
 from backend.core.event_stream import happens
 from backend.documents.passages import LivePassage
 
@@ -30,14 +33,37 @@ def meta_event(answer: Answer) -> Event:
     return Event("meta", {**shown, "model": answer.model, "curated": answer.curated}, 0)
 
 
+@dataclass(slots=True)
+class Said:
+    """What the agent has told about the text that it has sent. `searching` is what was asked of models to find it."""
+
+    request: contract.ChatRequest | None = None
+    cited: contract.CitationsEvent | None = None
+    follow_ups: list[str] = field(default_factory=list)
+    usage: contract.Usage | None = None
+    finish_reason: contract.FinishReason | None = None
+    searching: list[contract.Usage] = field(default_factory=list)
+
+
 @dataclass(slots=True, eq=False)
 class Turn:
-    """One running answer and everything its readers need; kept until the last of them has read its end."""
+    """One running answer and everything its readers need; kept until the last of them has read its end.
+
+    `told` are events that belong to a place in the text, such as a step that was taken there. `notes` tell of the
+    search for the passages; `timings` are milliseconds, of stages or since the turn began.
+    """
 
     opened: OpenedTurn
     request_id: str
     text: str = ""
     passages: Sequence[LivePassage] = ()
+    query: str = ""
+    said: Said = field(default_factory=Said)
+    notes: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+    told: list[Event] = field(default_factory=list)
+    steps: list[StepTaken] = field(default_factory=list)
     ending: list[Event] = field(default_factory=list)
     ended: bool = False
     readers: int = 0
@@ -50,8 +76,24 @@ class Turn:
         return self.opened.answer.pk
 
     def show(self, text: str) -> None:
+        if not self.text and text:
+            self.passed("first_word_ms")
         self.text += text
         self._wake()
+
+    def tell(self, name: str, data: dict[str, Any]) -> None:
+        """An event between the words shown so far and those that follow."""
+        self.told.append(Event(name, data, len(self.text)))
+        self._wake()
+
+    def took(self, step: StepTaken) -> None:
+        """A step of several on the way to the answer."""
+        self.steps.append(step)
+        self.tell("step", step.shown())
+
+    def passed(self, name: str) -> None:
+        """Note how long after its beginning the turn came to this."""
+        self.timings[name] = round((time.monotonic() - self.began) * 1000, 1)
 
     def end(self, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
         self.ending = [Event(name, data, len(self.text)) for name, data in events]
@@ -72,16 +114,22 @@ class Turn:
     async def read(self, after: int = 0) -> AsyncIterator[Event | None]:
         """Everything from character `after` on, then the end; None as a heartbeat while nothing happens.
 
-        Readers share the one text and keep only their place in it: a slow one costs no memory and gets longer deltas.
+        What was told at the very place where a reader left off may be told again. Readers share the one text and keep
+        only their place in it: a slow one costs no memory and gets longer deltas.
         """
         self.readers += 1
+        told = sum(event.position < after for event in self.told)
         try:
             yield meta_event(self.opened.answer)
             while True:
                 changed = self._changed
-                if len(self.text) > after:
-                    piece, after = self.text[after:], len(self.text)
+                until = self.told[told].position if told < len(self.told) else len(self.text)
+                if until > after:
+                    piece, after = self.text[after:until], until
                     yield Event("delta", {"text": piece}, after)
+                elif told < len(self.told):
+                    yield self.told[told]
+                    told += 1
                 elif self.ended:
                     for event in self.ending:
                         yield event

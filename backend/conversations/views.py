@@ -9,10 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backend.conversations import services
-from backend.conversations.asynchronous import AttachResponse, TurnResponse, TurnView
-from backend.conversations.models import Answer, AnswerState, Citation, Conversation, Message
+from backend.conversations.asynchronous import AttachResponse, TurnResponse, TurnView, request_key
+from backend.conversations.filters import ConversationFilter
+from backend.conversations.models import Answer, AnswerState, Citation, Conversation, Message, MessageImage
+from backend.conversations.opening import Picture
+from backend.conversations.pictures import IMAGES_LIMIT_BYTES, decoded
 from backend.conversations.running import stop_here
-from backend.conversations.search import search
+from backend.conversations.search_serializers import filters_of
 from backend.conversations.serializers import (
     AnswerOutput,
     ConversationChanges,
@@ -21,17 +24,15 @@ from backend.conversations.serializers import (
     MessageInput,
     MessageOutput,
     OpenedCitationOutput,
-    SearchInput,
-    SearchOutput,
 )
-from backend.conversations.services import RequestKey
 from backend.conversations.streaming import resume_position
-from backend.core.idempotency import fingerprint_of, idempotent, key_of
+from backend.core.idempotency import idempotent
 from backend.users.current import user_of
 
 EVENTS = OpenApiResponse(
     OpenApiTypes.STR,
-    "Server-sent events: `meta`, `delta`…, `citations`, `usage`, then one `done` or one `error`. The id of an event "
+    "Server-sent events: `meta`, `delta`… with `step`s between them where the bot's agent takes any, `citations`, "
+    "`follow_ups` where there are any, `usage`, then one `done` or one `error`. The id of an event "
     "is the number of characters shown so far; sent back as Last-Event-ID it resumes there.",
 )
 ANSWERED = {(201, "application/json"): AnswerOutput, (200, "text/event-stream"): EVENTS}
@@ -42,7 +43,7 @@ class ConversationListView(generics.ListCreateAPIView[Conversation]):
     """Your conversations, newest first."""
 
     serializer_class = ConversationOutput
-    filterset_fields = ["bot"]
+    filterset_class = ConversationFilter
     queryset = Conversation.objects.none()
 
     def get_queryset(self) -> QuerySet[Conversation]:
@@ -90,6 +91,7 @@ class MessageListView(TurnView, generics.ListCreateAPIView[Message]):
     """What was said, newest first, each message with its answers. POST asks."""
 
     serializer_class = MessageOutput
+    json_limit_bytes = IMAGES_LIMIT_BYTES
 
     def get_queryset(self) -> QuerySet[Message]:
         if "conversation_id" not in self.kwargs:  # the schema generator has no conversation in hand
@@ -98,7 +100,8 @@ class MessageListView(TurnView, generics.ListCreateAPIView[Message]):
         conversation = get_object_or_404(conversations, pk=self.kwargs["conversation_id"])
         answers = Answer.objects.with_citations().order_by("pk")
         messages: QuerySet[Message] = Message.objects.filter(conversation=conversation)
-        return messages.prefetch_related(Prefetch("answers", answers))
+        images = MessageImage.objects.defer("data")
+        return messages.prefetch_related(Prefetch("answers", answers), Prefetch("images", images))
 
     @extend_schema(request=MessageInput, responses=ANSWERED)
     def post(self, request: Request, *_: Any, **kwargs: Any) -> Response:
@@ -108,9 +111,16 @@ class MessageListView(TurnView, generics.ListCreateAPIView[Message]):
             user=user_of(request),
             conversation_id=kwargs["conversation_id"],
             text=fields.validated_data["text"],
-            key=_request_key(request),
+            pictures=self._pictures(fields.validated_data["images"]),
+            key=request_key(request),
+            filters=filters_of(fields.validated_data.get("filters")),
         )
         return TurnResponse(opened)
+
+    def _pictures(self, images: list[dict[str, str]]) -> list[Picture]:
+        if images:  # whose conversation it is comes before what is wrong with a picture
+            get_object_or_404(Conversation.objects.of(self.request.user), pk=self.kwargs["conversation_id"])
+        return decoded([(image["media_type"], image["data"]) for image in images])
 
 
 @extend_schema(tags=["conversations"])
@@ -122,7 +132,7 @@ class RegenerateView(TurnView, generics.GenericAPIView[Any]):
 
     @extend_schema(request=None, responses=ANSWERED)
     def post(self, request: Request, *_: Any, **kwargs: Any) -> Response:
-        key = _request_key(request)
+        key = request_key(request)
         return TurnResponse(services.regenerate(user=user_of(request), message_id=kwargs["message_id"], key=key))
 
 
@@ -185,22 +195,3 @@ class CitationView(generics.RetrieveAPIView[Citation]):
             return Citation.objects.none()
         answer = get_object_or_404(Answer.objects.of(self.request.user), pk=self.kwargs["answer_id"])
         return Citation.objects.opened().filter(answer=answer)
-
-
-@extend_schema(tags=["search"])
-class SearchView(generics.GenericAPIView[Any]):
-    """Passages of a bot's documents that fit a question, best first. Asks no model and costs nothing."""
-
-    serializer_class = SearchOutput
-
-    @extend_schema(request=SearchInput, responses={200: SearchOutput})
-    def post(self, request: Request, *_: Any, **kwargs: Any) -> Response:
-        fields = SearchInput(data=request.data)
-        fields.is_valid(raise_exception=True)
-        found = search(user=user_of(request), bot_id=kwargs["bot_id"], **fields.validated_data)
-        return Response(SearchOutput(found).data)
-
-
-def _request_key(request: Request) -> RequestKey | None:
-    key = key_of(request)
-    return RequestKey(key, fingerprint_of(request)) if key else None

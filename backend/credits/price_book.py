@@ -38,8 +38,8 @@ def forget_prices() -> None:
 
 def set_price(*, model: str, rates: Rates, valid_from: datetime | None = None) -> Price:
     """The price from `valid_from` (default: now) on; the one in force until then ends. Raises PriceConflict."""
-    start = valid_from or _database_time()
     with _refusals_translated(model), transaction.atomic():
+        start = valid_from or _database_time()  # within: a time before the transaction's own is the past
         in_force = Price.objects.filter(Q(valid_to=None) | Q(valid_to__gt=start), model=model, valid_from__lt=start)
         in_force.update(valid_to=start)
         price = Price.objects.create(

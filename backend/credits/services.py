@@ -7,7 +7,7 @@ import psycopg
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from backend.core import request_id
+from backend.core import prepared, request_id
 from backend.core.ids import uuid7
 from backend.credits.errors import (
     HoldNotFound,
@@ -32,35 +32,41 @@ MAX_AMOUNT = 10**15
 """Of one entry, whatever the settings say: nine thousand of the largest still fit the balance."""
 
 # `low_balance`, below which the owner is told, comes along with an entry and costs no statement of its own.
+_ATTRIBUTES = [field.attname for field in Entry._meta.local_concrete_fields]  # noqa: SLF001 - a public interface
+_COMPLETED = " ".join(
+    (
+        "RETURNING",
+        "".join(f"credits_entry.{name}, " for name in _ATTRIBUTES),
+        "(SELECT low_balance FROM credits_account AS account WHERE account.id = credits_entry.account_id)",
+    )
+)
+
 _CREDIT = """
     INSERT INTO credits_entry (id, account_id, kind, amount, key, actor_id, reason, request_id)
     VALUES (%(id)s, %(account)s, %(kind)s, %(amount)s, %(key)s, %(actor)s, %(reason)s, %(request_id)s)
     ON CONFLICT (account_id, key) DO NOTHING
-    RETURNING *, (SELECT account.low_balance FROM credits_account AS account WHERE account.id = account_id)
 """
 
 # The account is found by its user in the same statement. It is not found while its signup grant is outstanding.
 _HOLD = """
     INSERT INTO credits_entry (id, account_id, kind, amount, reference, price_id, request_id)
-    SELECT %(id)s, account.id, 'hold', %(amount)s, %(reference)s, %(price)s, %(request_id)s
+    SELECT %(id)s::uuid, account.id, 'hold', %(amount)s::bigint, %(reference)s::uuid, %(price)s::uuid, %(request_id)s
     FROM credits_account AS account
     WHERE account.user_id = %(user)s AND (
-        NOT %(grant_due)s
+        NOT %(grant_due)s::bool
         OR EXISTS (SELECT FROM credits_entry AS entry WHERE entry.account_id = account.id AND entry.key = %(signup)s)
     )
     ON CONFLICT (reference) WHERE kind = 'hold' DO NOTHING
-    RETURNING *
 """
 
 _SETTLE = """
     INSERT INTO credits_entry
         (id, account_id, kind, amount, hold_id, reference, price_id, input_tokens, output_tokens, request_id)
-    SELECT %(id)s, hold.account_id, 'settle', least(%(charge)s, hold.amount), hold.id, hold.reference, hold.price_id,
-        %(input_tokens)s, %(output_tokens)s, %(request_id)s
+    SELECT %(id)s::uuid, hold.account_id, 'settle', least(%(charge)s::bigint, hold.amount), hold.id, hold.reference,
+        coalesce(%(price)s::uuid, hold.price_id), %(input_tokens)s::bigint, %(output_tokens)s::bigint, %(request_id)s
     FROM credits_entry AS hold
     WHERE hold.reference = %(reference)s AND hold.kind = 'hold'
     ON CONFLICT (hold_id) WHERE kind = 'settle' DO NOTHING
-    RETURNING *, (SELECT account.low_balance FROM credits_account AS account WHERE account.id = account_id)
 """
 
 
@@ -145,14 +151,21 @@ def hold(*, user: User, amount: int, reference: UUID, price: Price) -> Entry:
     return entry
 
 
-def settle(*, reference: UUID, charge: int, input_tokens: int | None = None, output_tokens: int | None = None) -> Entry:
+def settle(
+    *,
+    reference: UUID,
+    charge: int,
+    price_id: UUID | None = None,
+    input_tokens: int | None = None,
+    output_tokens: int | None = None,
+) -> Entry:
     """Charge the answer and release the rest of its hold, exactly once: later calls return the first one's entry.
 
-    The charge is cut to between nothing and the hold. One statement, two where it was settled, and those of the message
-    "balance.low" where it is told. Raises HoldNotFound.
+    The charge is cut to between nothing and the hold; its price is the hold's, unless another one is named. One
+    statement, two where it was settled, and those of the message "balance.low" where it is told. Raises HoldNotFound.
     """
     entry = _insert(
-        _SETTLE, reference=reference, charge=min(max(charge, 0), MAX_AMOUNT),
+        _SETTLE, reference=reference, charge=min(max(charge, 0), MAX_AMOUNT), price=price_id,
         input_tokens=_count(input_tokens), output_tokens=_count(output_tokens),
     )  # fmt: skip
     _tell_if_low(entry)
@@ -191,10 +204,15 @@ def _count(tokens: int | None) -> int | None:
 def _insert(sql: str, **values: Any) -> Entry | None:
     """The new entry as the database completed it, or None where an equal key, hold or reference was there first."""
     try:
-        rows = list(Entry.objects.raw(sql, {"id": uuid7(), "request_id": request_id.current.get(), **values}))
+        found = prepared.rows(sql + _COMPLETED, {"id": uuid7(), "request_id": request_id.current.get(), **values})
     except IntegrityError as exc:
         raise _as_domain_error(exc, values) from exc
-    return rows[0] if rows else None
+    if not found:
+        return None
+    *columns, low_balance = found[0]
+    entry: Any = Entry.from_db("default", _ATTRIBUTES, columns)
+    entry.low_balance = low_balance
+    return cast(Entry, entry)
 
 
 def _as_domain_error(exc: IntegrityError, values: dict[str, Any]) -> Exception:

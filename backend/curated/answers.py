@@ -14,8 +14,13 @@ from backend.documents.passages import LivePassage
 def matching(question: str, *, bot: OuterRef | UUID) -> QuerySet[Pair]:
     """The pair of the bot that answers `question`; at most one."""
     key = key_of(question)
+    return with_key(key, bot=bot) if key else Pair.objects.none()
+
+
+def with_key(key: str, *, bot: OuterRef | UUID) -> QuerySet[Pair]:
+    """`key` as `key_of` makes it; no pair has the empty one."""
     pairs: QuerySet[Pair] = Pair.objects.saying().filter(book__document__bot=bot, phrasings__key=key)
-    return pairs if key else pairs.none()
+    return pairs
 
 
 def answering(pair_id: UUID) -> Pair | None:

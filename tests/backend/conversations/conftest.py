@@ -14,6 +14,8 @@ from backend.bots.services import create_bot
 from backend.config.asgi import application
 from backend.conversations.models import Conversation
 from backend.conversations.services import create_conversation
+from backend.credits import services as ledger
+from backend.credits.pricing import Rates
 from backend.documents.models import Chunk, Document, DocumentVersion, Kind, Page, State, VersionState, chunk_id
 from backend.users import services as users
 from backend.users.models import User
@@ -131,6 +133,24 @@ def client_of(web: str) -> Iterator[Callable[[User], httpx.Client]]:
     yield make
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def client(owner: User, client_of: Callable[[User], httpx.Client]) -> httpx.Client:
+    return client_of(owner)
+
+
+@pytest.fixture
+def by_token(owner: User) -> None:
+    """A price that tells a large hold from a small one, and enough credits for either."""
+    ledger.grant(account=ledger.account_for(owner), amount=10_000, key="by token", reason="test")
+    ledger.set_price(model="local:extractive", rates=Rates(0, 10, 10))
+
+
+def ask(client: httpx.Client, conversation: Conversation, text: str = "How often?", **more: Any) -> httpx.Response:
+    """`more` goes into the body, but for `headers`."""
+    headers = more.pop("headers", {})
+    return client.post(f"conversations/{conversation.pk}/messages/", json={"text": text, **more}, headers=headers)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:

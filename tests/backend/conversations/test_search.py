@@ -9,11 +9,13 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from backend.bots.models import Bot, Visibility
+from backend.bots.services import create_bot
 from backend.credits.models import Entry
 from backend.documents.models import Document, State
 from backend.documents.passages import SPARE_HITS
 from backend.users.models import User
 from tests.backend.conversations.conftest import PAGE, Knowledge, know
+from tests.backend.conversations.library import write
 from tests.backend.conversations.scripted_agent import ScriptedAgent
 
 AsUser = Callable[[User], APIClient]
@@ -67,6 +69,7 @@ def test_the_owner_gets_passages_with_their_place(
             }
         ],
         "confidence": 0.42,
+        "notes": [],
     }
     assert (agent.retrievals[0]["query"], agent.retrievals[0]["limit"]) == ("How long is an orbit?", 5 * SPARE_HITS)
 
@@ -77,7 +80,7 @@ def test_it_costs_nothing(as_user: AsUser, owner: User, knowledge: Knowledge) ->
 
 
 def test_no_more_than_asked_for(as_user: AsUser, owner: User, knowledge: Knowledge, agent: ScriptedAgent) -> None:
-    agent.hits *= 5
+    agent.hits = write(knowledge.bot, [[f"Passage {n} of {n}."] for n in range(5)]).hits()
     assert len(as_user(owner).post(url(knowledge), {"query": "moon", "limit": 2}).data["passages"]) == 2
 
 
@@ -91,7 +94,7 @@ def test_another_bots_passages_are_never_shown(
 ) -> None:
     """Whatever the agent answers."""
     Bot.objects.update(owner=stranger)
-    foreign = know(Bot.objects.create(owner=owner, name="Mine"))
+    foreign = know(create_bot(owner=owner, name="Mine"))
     response = as_user(owner).post(url(foreign), {"query": "moon"})
     assert (response.status_code, response.data["passages"], len(agent.retrievals)) == (200, [], 1)
 

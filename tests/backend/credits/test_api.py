@@ -143,7 +143,7 @@ def test_a_nul_is_neutralised_and_plain_text_and_numbers_stay() -> None:
 def test_the_prices_in_force_are_public_to_every_user(owner: User, as_user: AsUser) -> None:
     services.end_price(price=services.price_for("local:extractive"))
     prices = as_user(owner).get(f"{ROOT}prices/").json()["results"]
-    assert {price["model"] for price in prices} == {"*", "google:gemini-2.5-flash"}
+    assert {price["model"] for price in prices} == {"*", "google:gemini-2.5-flash", "local:passages"}
 
 
 def test_a_page_of_the_history_is_one_statement_beside_signing_in(

@@ -6,8 +6,10 @@ from pytest_django import DjangoAssertNumQueries
 
 from backend.core.ids import uuid7
 from backend.credits import services
+from backend.credits.audit import find_differences
 from backend.credits.errors import HoldNotFound
 from backend.credits.models import Account, Entry, Kind, Price
+from backend.credits.pricing import Rates
 from backend.users.models import User
 
 Balance = tuple[int, int, int]
@@ -56,6 +58,12 @@ def test_a_settlement_names_hold_price_reference_and_usage(held: UUID, price: Pr
     hold = Entry.objects.get(kind=Kind.HOLD)
     assert (entry.hold_id, entry.reference, entry.price_id) == (hold.pk, held, price.pk)
     assert (entry.input_tokens, entry.output_tokens) == (0, 200)
+
+
+def test_a_settlement_names_the_price_of_the_model_that_answered(held: UUID) -> None:
+    other = services.set_price(model="google:gemini-2.5-pro", rates=Rates(7, 0, 0))
+    entry = services.settle(reference=held, charge=7, price_id=other.pk)
+    assert (entry.price_id, find_differences()) == (other.pk, [])
 
 
 def test_a_free_answer_is_written_too(account: Account, held: UUID) -> None:

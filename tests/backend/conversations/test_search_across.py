@@ -1,0 +1,303 @@
+"""POST /search/"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import jwt
+import pytest
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from agent_service import contract
+from backend.bots.models import Bot, Visibility
+from backend.bots.services import create_bot
+from backend.conversations import across
+from backend.conversations.models import Answer, Conversation, Origin
+from backend.conversations.services import create_conversation
+from backend.credits.models import Entry
+from backend.documents.models import Document, State
+from backend.users.models import User
+from tests.backend.conversations.conftest import SERVICE_KEY
+from tests.backend.conversations.library import EMBEDDING, Book, write
+from tests.backend.conversations.scripted_agent import ScriptedAgent
+from tests.backend.conversations.sse import events
+
+AsUser = Callable[[User], APIClient]
+URL = "/api/v1/search/"
+QUESTION = {"query": "Which word opens the vault?"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(settings: Settings) -> Iterator[None]:
+    settings.SEARCH_PUBLIC_SECONDS = 0
+    across.public.forget()
+    across._told.clear()
+    yield
+    across.public.forget()
+
+
+def library(owner: User, name: str, visibility: str = Visibility.PRIVATE, **fields: Any) -> Book:
+    bot = create_bot(owner=owner, name=name, visibility=visibility)
+    Bot.objects.filter(pk=bot.pk).update(**({"embedding": EMBEDDING} | fields))
+    bot.refresh_from_db()
+    return write(bot, [[f"The vault of {name}."]], title=f"On {name}")
+
+
+def searched(agent: ScriptedAgent) -> set[str]:
+    """The names of all namespaces that the agent was last asked for."""
+    return {name for told in agent.sets[-1] for name in agent.names[told["sha256"]]}
+
+
+def namespaces(*books: Book) -> set[str]:
+    return {book.document.bot.namespace for book in books}
+
+
+@pytest.fixture
+def books(owner: User, stranger: User, agent: ScriptedAgent) -> dict[str, Book]:
+    """What the owner has and what a stranger has; the agent gives them all."""
+    found = {f"my {visibility}": library(owner, f"my {visibility}", visibility) for visibility in Visibility.values}
+    found |= {
+        f"their {visibility}": library(stranger, f"their {visibility}", visibility) for visibility in Visibility.values
+    }
+    agent.hits = [hit for book in found.values() for hit in book.hits()]
+    return found
+
+
+def names(response: Any) -> set[str]:
+    assert response.status_code == HTTPStatus.OK, response.content
+    return {passage["bot"]["name"] for passage in response.json()["passages"]}
+
+
+def test_anonymous(agent: ScriptedAgent) -> None:
+    assert APIClient().post(URL, QUESTION).status_code == HTTPStatus.UNAUTHORIZED
+
+
+def test_what_is_mine_and_what_is_public(
+    as_user: AsUser, owner: User, books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    visible = {"my private", "my unlisted", "my public", "their public"}
+    assert names(as_user(owner).post(URL, QUESTION)) == visible
+    assert searched(agent) == namespaces(*(books[name] for name in visible))
+
+
+def test_an_unlisted_bot_that_i_have_talked_with(
+    as_user: AsUser, owner: User, books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    create_conversation(user=owner, bot_id=books["their unlisted"].document.bot_id)
+    assert "their unlisted" in names(as_user(owner).post(URL, QUESTION))
+
+
+def test_one_that_has_gone_private_since_i_talked_with_it_is_not_shown(
+    as_user: AsUser, owner: User, books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    bot = books["their unlisted"].document.bot
+    create_conversation(user=owner, bot_id=bot.pk)
+    Bot.objects.filter(pk=bot.pk).update(visibility=Visibility.PRIVATE)
+    assert "their unlisted" not in names(as_user(owner).post(URL, QUESTION))
+    assert bot.namespace not in searched(agent)
+
+
+def test_one_that_has_gone_private_is_not_shown_while_its_name_is_still_remembered(
+    as_user: AsUser, owner: User, books: dict[str, Book], agent: ScriptedAgent, settings: Settings
+) -> None:
+    settings.SEARCH_PUBLIC_SECONDS = 3600
+    as_user(owner).post(URL, QUESTION)
+    bot = books["their public"].document.bot
+    Bot.objects.filter(pk=bot.pk).update(visibility=Visibility.PRIVATE)
+    assert "their public" not in names(as_user(owner).post(URL, QUESTION))
+    assert bot.namespace in searched(agent)
+
+
+@pytest.mark.parametrize("what", ["bot deleted", "owner suspended", "document disabled", "document deleting"])
+def test_what_is_gone_is_not_shown(
+    as_user: AsUser, owner: User, stranger: User, books: dict[str, Book], agent: ScriptedAgent, what: str
+) -> None:
+    document = books["their public"].document
+    match what:
+        case "bot deleted":
+            Bot.objects.filter(pk=document.bot_id).update(deleted_at="2026-01-01T00:00:00Z")
+        case "owner suspended":
+            User.objects.filter(pk=stranger.pk).update(is_active=False)
+        case "document disabled":
+            Document.objects.filter(pk=document.pk).update(enabled=False)
+        case _:
+            Document.objects.filter(pk=document.pk).update(state=State.DELETING)
+    assert "their public" not in names(as_user(owner).post(URL, QUESTION))
+
+
+def test_a_passage_says_where_it_stands(as_user: AsUser, owner: User, agent: ScriptedAgent) -> None:
+    book = library(owner, "mine")
+    agent.hits = book.hits()
+    (passage,) = as_user(owner).post(URL, QUESTION).json()["passages"]
+    assert passage["bot"] == {"id": str(book.document.bot_id), "name": "mine"}
+    assert (passage["document"]["title"], passage["text"]) == ("On mine", "The vault of mine.")
+
+
+def test_only_the_bots_that_are_named(
+    as_user: AsUser, owner: User, books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    wanted = [books[name].document.bot_id for name in ("my private", "their public", "their private")]
+    body = QUESTION | {"bots": [str(one) for one in (*wanted, uuid4())]}
+    assert names(as_user(owner).post(URL, body, format="json")) == {"my private", "their public"}
+    assert searched(agent) == namespaces(books["my private"], books["their public"])
+
+
+def test_a_foreign_bot_and_one_that_never_was_give_the_same(
+    as_user: AsUser, owner: User, books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    answers = [
+        as_user(owner).post(URL, QUESTION | {"bots": [str(one)]}, format="json")
+        for one in (books["their private"].document.bot_id, uuid4())
+    ]
+    assert answers[0].content == answers[1].content
+    assert (answers[0].json()["passages"], agent.retrievals) == ([], [])
+
+
+def test_a_foreign_document_in_the_filters_finds_nothing(
+    as_user: AsUser, owner: User, books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    for document in (books["their private"].document.pk, uuid4()):
+        body = QUESTION | {"filters": {"documents": [str(document)]}}
+        assert names(as_user(owner).post(URL, body, format="json")) == set()
+    assert agent.retrievals == []
+
+
+def test_filters_reach_over_all_bots(
+    as_user: AsUser, owner: User, books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    wanted = [books["my private"].document, books["their public"].document]
+    body = QUESTION | {"filters": {"documents": [str(one.pk) for one in wanted]}}
+    as_user(owner).post(URL, body, format="json")
+    assert set(agent.retrievals[0]["documents"]) == {str(one.pk) for one in wanted}
+
+
+def test_it_costs_nothing(as_user: AsUser, owner: User, books: dict[str, Book], agent: ScriptedAgent) -> None:
+    as_user(owner).post(URL, QUESTION)
+    assert not Entry.objects.filter(account__user=owner, kind="hold").exists()
+    assert agent.chats == []
+
+
+def test_where_there_is_nothing_to_search(as_user: AsUser, owner: User, agent: ScriptedAgent) -> None:
+    response = as_user(owner).post(URL, QUESTION)
+    assert (response.json()["passages"], response.json()["notes"]) == ([], ["nothing_to_search"])
+
+
+def test_the_token_is_bound_to_the_sets_and_to_no_single_namespace(
+    as_user: AsUser, owner: User, books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    as_user(owner).post(URL, QUESTION)
+    claims = jwt.decode(agent.tokens[-1], SERVICE_KEY, ["HS256"], audience=contract.TOKEN_AUDIENCE)
+    shas = "\n".join(told["sha256"] for told in agent.sets[-1])
+    assert claims["namespaces_sha256"] == hashlib.sha256(shas.encode()).hexdigest()
+    assert (claims["namespace"], claims["user"]) == (None, str(owner.pk))
+
+
+def test_two_embeddings_are_two_sets(as_user: AsUser, owner: User, stranger: User, agent: ScriptedAgent) -> None:
+    for number, embedding in enumerate(["local:wordllama:256", "local:wordllama:128", "local:wordllama:256"]):
+        library(stranger, f"bot {number}", Visibility.PUBLIC, embedding=embedding)
+    as_user(owner).post(URL, QUESTION)
+    assert [(told["embedding"], len(told["names"])) for told in agent.sets[-1]] == [
+        ("local:wordllama:256", 2),
+        ("local:wordllama:128", 1),
+    ]
+
+
+def test_a_large_set_is_told_once_and_again_where_the_agent_has_forgotten(
+    as_user: AsUser, owner: User, books: dict[str, Book], agent: ScriptedAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(across, "NAMES_SENT", 0)
+    told = []
+    for forgets in (False, False, True):
+        if forgets:
+            agent.names.clear()
+        before = len(agent.sets)
+        assert names(as_user(owner).post(URL, QUESTION))
+        told.append([one[0]["names"] is not None for one in agent.sets[before:]])
+    assert told == [[True], [False], [False, True]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"query": " "},
+        {"query": "x", "mode": "both"},
+        {"query": "x", "limit": 21},
+        {"query": "x", "bots": "all"},
+        {"query": "x", "bots": ["x"]},
+        {"query": "x", "filters": {"dated_from": "2020-02-30"}},
+        {"query": "x", "filters": {"dated_from": "2020-02-02", "dated_to": "2020-01-01"}},
+        {"query": "x", "filters": {"documents": ["x"]}},
+    ],
+)
+def test_what_cannot_be_asked(as_user: AsUser, owner: User, agent: ScriptedAgent, body: dict[str, Any]) -> None:
+    assert as_user(owner).post(URL, body, format="json").status_code == HTTPStatus.BAD_REQUEST
+
+
+def test_one_answer_over_all_of_it(
+    owner: User, client_of: Callable[[User], httpx.Client], books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    chunk = books["their public"].chunks[0]
+    agent.hits = books["their public"].hits()
+    cited = {"marker": 1, "passage": str(chunk.pk), "start": 0, "end": 9, "quote": chunk.text[:9], "score": 0.8}
+    agent.answer("A word [1].", citations=[cited])
+    response = client_of(owner).post("search/", json=QUESTION | {"mode": "chat"})
+    assert response.status_code == HTTPStatus.CREATED, response.text
+    answer = response.json()
+    assert (answer["text"], answer["citations"][0]["quote"]) == ("A word [1].", "The vault")
+    conversation = Conversation.objects.get(pk=answer["conversation"])
+    assert (conversation.bot, conversation.origin, conversation.user_id) == (None, Origin.SEARCH, owner.pk)
+    assert Answer.objects.get().charged == Entry.objects.get(kind="settle").spent_delta
+
+
+def test_it_is_streamed_and_repeated_as_any_other(
+    owner: User, client_of: Callable[[User], httpx.Client], books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    agent.hits = books["my private"].hits()
+    client, headers = client_of(owner), {"Accept": "text/event-stream", "Idempotency-Key": uuid4().hex}
+    first = client.post("search/", json=QUESTION | {"mode": "chat"}, headers=headers)
+    shown = [name for name, _ in events(first.text)]
+    assert (shown[0], shown[-1]) == ("meta", "done")
+    again = client.post("search/", json=QUESTION | {"mode": "chat"}, headers=headers)
+    assert [name for name, _ in events(again.text)][-1] == "done"
+    assert Answer.objects.count() == len(agent.chats) == 1
+
+
+def test_the_next_question_goes_on_across(
+    owner: User, client_of: Callable[[User], httpx.Client], books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    agent.hits = books["my private"].hits()
+    client = client_of(owner)
+    conversation = client.post("search/", json=QUESTION | {"mode": "chat"}).json()["conversation"]
+    response = client.post(f"conversations/{conversation}/messages/", json={"text": "And the other?"})
+    assert response.status_code == HTTPStatus.CREATED, response.text
+    assert len(agent.sets) == 2
+    assert agent.retrievals[1]["history"][0]["text"] == QUESTION["query"]
+    assert len(agent.chats[1]["passages"]) == 1
+
+
+def test_filters_of_a_message_reach_the_search(
+    owner: User, client_of: Callable[[User], httpx.Client], books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    book = books["my private"]
+    conversation = create_conversation(user=owner, bot_id=book.document.bot_id)
+    body = {"text": "Which word?", "filters": {"documents": [str(book.document.pk)]}}
+    response = client_of(owner).post(f"conversations/{conversation.pk}/messages/", json=body)
+    assert response.status_code == HTTPStatus.CREATED, response.text
+    assert agent.retrievals[0]["documents"] == [str(book.document.pk)]
+
+
+def test_where_the_search_fails_nothing_is_charged(
+    owner: User, client_of: Callable[[User], httpx.Client], books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    client = client_of(owner)
+    client.post("search/", json=QUESTION | {"mode": "chat"})
+    spent = client.get("credits/").json()
+    refusal = {"code": "overloaded", "message": "No.", "retryable": True, "details": {}, "request_id": "-"}
+    agent.retrieval_refusal = (HTTPStatus.SERVICE_UNAVAILABLE, refusal)
+    assert client.post("search/", json=QUESTION | {"mode": "chat"}).status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert client.get("credits/").json() == spent
