@@ -43,6 +43,7 @@ def check_one_dimension_in_each_namespace(stack: Stack, bot: str) -> None:
     rows = query(
         stack,
         "SELECT namespace, array_agg(DISTINCT vector_dims(embedding)), count(*) FROM vectors.vector"  # noqa: S608
+        " JOIN vectors.lexicon ON vectors.lexicon.id = vector.lexicon"
         f" WHERE starts_with(namespace, '{prefix}') GROUP BY namespace",
     )
     dimensions = {name: of for name, of, _ in rows}

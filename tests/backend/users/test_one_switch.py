@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from rest_framework.test import APIClient
 
+from backend.mcp_server import sessions
 from backend.users import api_keys, links, services
 from backend.users.models import User
 from tests.conftest import PASSWORD
@@ -19,13 +20,19 @@ def doors(owner: User, no_limits: None) -> Doors:
     browser, bearer = APIClient(), APIClient()
     browser.force_login(owner)
     bearer.credentials(HTTP_AUTHORIZATION=f"Bearer {pair.access}")
-    program = APIClient(headers={"X-API-Key": api_keys.create(user=owner, name="program")[1]})
+    key = api_keys.create(user=owner, name="program")[1]
+    program, openai = APIClient(headers={"X-API-Key": key}), APIClient(headers={"Authorization": f"Bearer {key}"})
+    begin = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     reset = {"token": links.make(owner, links.RESET_PASSWORD), "password": NEW + "!"}
     login = {"email": owner.email, "password": PASSWORD}
+    session = sessions.new(owner)
     return {
         "access": lambda: bearer.get("/api/v1/me/").status_code,
         "browser": lambda: browser.get("/api/v1/me/").status_code,
         "api key": lambda: program.get("/api/v1/me/").status_code,
+        "OpenAI": lambda: openai.get("/v1/models").status_code,
+        "MCP": lambda: openai.post("/mcp/", begin).status_code,
+        "MCP session": lambda: bearer.post("/mcp/", begin, headers={"Mcp-Session-Id": session}).status_code,
         "refresh": lambda: APIClient().post("/api/v1/auth/refresh/", {"refresh": pair.refresh}).status_code,
         "login": lambda: APIClient().post("/api/v1/auth/login/", login).status_code,
         "link": lambda: APIClient().post("/api/v1/auth/reset-password/confirm/", reset).status_code,
@@ -37,7 +44,9 @@ def opened(doors: Doors) -> list[str]:
 
 
 def test_all_doors_are_open_before(doors: Doors) -> None:
-    assert opened(doors) == ["access", "browser", "api key", "refresh", "login", "link"]
+    assert opened(doors) == [
+        "access", "browser", "api key", "OpenAI", "MCP", "MCP session", "refresh", "login", "link"
+    ]  # fmt: skip
 
 
 def test_suspending_closes_all(doors: Doors, owner: User) -> None:
@@ -73,4 +82,4 @@ def test_resetting_the_password_closes_all(doors: Doors, owner: User) -> None:
 
 def test_logging_out_everywhere_ends_every_session(doors: Doors, owner: User) -> None:
     services.log_out_everywhere(user=owner)
-    assert opened(doors) == ["api key", "login", "link"]
+    assert opened(doors) == ["api key", "OpenAI", "MCP", "login", "link"]

@@ -1,0 +1,13 @@
+from backend.core.errors import ChatSphereError, NotFound
+
+
+class ModelNotOffered(NotFound):
+    """This deployment offers no model of that id or name."""
+
+    code = "model_not_offered"
+
+
+class DimensionsFixed(ChatSphereError):
+    """An embedding's vectors have the number of dimensions that its id says."""
+
+    code = "dimensions_fixed"
