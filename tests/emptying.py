@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models.signals import post_migrate
 
 price_book = importlib.import_module("backend.credits.migrations.0003_price_book")
+passages = importlib.import_module("backend.credits.migrations.0007_price_of_passages")
 plans = importlib.import_module("backend.credits.migrations.0004_plans")
 
 
@@ -32,4 +33,5 @@ def _as_replica(execute: Callable[..., Any], sql: Any, params: Any, many: bool, 
 
 def _refill(**_: Any) -> None:
     price_book.fill(apps, None)
+    passages.fill(apps, None)
     plans.fill(apps, None)

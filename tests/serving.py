@@ -25,7 +25,9 @@ def serve(app: Any, *, grace: int = 1, port: int = 0) -> Iterator[str]:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
-    config = uvicorn.Config(app, log_config=None, ws="none", lifespan="on", timeout_graceful_shutdown=grace)
+    config = uvicorn.Config(
+        app, log_config=None, ws="websockets-sansio", lifespan="on", timeout_graceful_shutdown=grace
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="test-server", daemon=True)
     thread.start()

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
+from backend.config.refusals import body_for
 from backend.core.ids import uuid7
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -23,7 +24,7 @@ def with_body_limit(application: Application) -> Application:
             return
         limit = _limit_of(scope)
         if _announced(scope) > limit + FRAMING_BYTES:
-            await _refuse(send, limit)
+            await _refuse(scope, send, limit)
             return
         received = 0
 
@@ -36,7 +37,7 @@ def with_body_limit(application: Application) -> Application:
 
         await application(scope, counted, send)
         if received > limit + FRAMING_BYTES:
-            await _refuse(send, limit)
+            await _refuse(scope, send, limit)
 
     return limited
 
@@ -53,13 +54,14 @@ def _announced(scope: Any) -> int:
     return int(length) if length.isdigit() and len(length) < 20 else 0
 
 
-async def _refuse(send: Any, limit: int) -> None:
-    body = {
+async def _refuse(scope: Any, send: Any, limit: int) -> None:
+    said = {
         "code": "too_large",
         "message": "The request is larger than this server takes.",
         "details": {"limit_bytes": limit},
         "request_id": str(uuid7()),
     }
+    body = body_for(scope["path"], HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said)
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": HTTPStatus.REQUEST_ENTITY_TOO_LARGE.value, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})

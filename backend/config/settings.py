@@ -25,6 +25,7 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", default=[])
 TRUSTED_PROXIES: int = env.int("TRUSTED_PROXIES", default=0)
 LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO")
+METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="")
 DATA_DIR = Path(env.str("DATA_DIR", default=str(ROOT / ".data")))
 
 # --- Secrets
@@ -42,20 +43,22 @@ SEALING_KEYS: list[str] = env.list("SEALING_KEYS", default=[]) or [SECRET_KEY]
 # --- Database
 DATABASE_POOL_SIZE: int = env.int("DATABASE_POOL_SIZE", default=16)
 DATABASE_POOL_TIMEOUT: float = env.float("DATABASE_POOL_TIMEOUT", default=5.0)
+DATABASE_PREPARED: bool = env.bool("DATABASE_PREPARED", default=True)
 _dsn: dict[str, Any] = conninfo_to_dict(env.str("DATABASE_URL", default="") or embedded_database_url(DATA_DIR))
 DATABASES = {
     "default": {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "backend.core.postgresql",
         "NAME": _dsn.pop("dbname", ""),
         "USER": _dsn.pop("user", ""),
         "PASSWORD": _dsn.pop("password", ""),
         "HOST": _dsn.pop("host", ""),
         "PORT": _dsn.pop("port", ""),
         "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": 5,
             **_dsn,
+            # None prepares nothing at all; of so many calls no statement is prepared that does not ask for it.
+            "prepare_threshold": 1_000_000_000 if DATABASE_PREPARED else None,
             "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": DATABASE_POOL_TIMEOUT, "max_idle": 60},
         },
     }
@@ -173,12 +176,18 @@ CHAT_LIMIT_PER_MINUTE: int = env.int("CHAT_LIMIT_PER_MINUTE", default=20)
 MESSAGE_LIMIT_CHARS: int = env.int("MESSAGE_LIMIT_CHARS", default=8_000)
 HISTORY_BUDGET_TOKENS: int = env.int("HISTORY_BUDGET_TOKENS", default=2_000)
 ANSWER_LIMIT_TOKENS: int = env.int("ANSWER_LIMIT_TOKENS", default=1_024)
-RETRIEVAL_GATE: float = env.float("RETRIEVAL_GATE", default=0.225)  # see docs/decisions/0006
+RETRIEVAL_GATE: float = env.float("RETRIEVAL_GATE", default=0.29)  # see docs/decisions/0006
+SEARCH_PUBLIC_SECONDS: float = env.float("SEARCH_PUBLIC_SECONDS", default=5.0)
 TURN_LEASE: timedelta = timedelta(seconds=env.float("TURN_LEASE_SECONDS", default=20))
 TURN_HEARTBEAT: timedelta = timedelta(seconds=env.float("TURN_HEARTBEAT_SECONDS", default=2))
 TURN_ABANDON_GRACE: timedelta = timedelta(seconds=env.float("TURN_ABANDON_GRACE_SECONDS", default=3))
 STREAM_HEARTBEAT: timedelta = timedelta(seconds=env.float("STREAM_HEARTBEAT_SECONDS", default=10))
+STREAM_READER: timedelta = timedelta(seconds=env.float("STREAM_READER_SECONDS", default=30))
 SHUTDOWN_GRACE: timedelta = timedelta(seconds=env.float("SHUTDOWN_GRACE_SECONDS", default=20))
+
+# --- Sharing
+SHARES_LIMIT: int = env.int("SHARES_LIMIT", default=20)
+SHARED_LIMIT_PER_MINUTE: int = env.int("SHARED_LIMIT_PER_MINUTE", default=60)
 
 # --- Agent
 AGENT_URL: str = env.str("AGENT_URL", default="http://127.0.0.1:8001")
@@ -216,7 +225,13 @@ INSTALLED_APPS = [
     "backend.documents",
     "backend.sources",
     "backend.curated",
+    "backend.tools",
     "backend.conversations",
+    "backend.feedback",
+    "backend.sharing",
+    "backend.gateway",
+    "backend.openai_api",
+    "backend.mcp_server",
     "backend.telegram",
 ]
 MIDDLEWARE = [
@@ -294,9 +309,9 @@ STORAGES: dict[str, Any] = {
     },
 }
 DATA_UPLOAD_MAX_NUMBER_FILES = UPLOAD_LIMIT_FILES
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024  # a question's images; elsewhere core.parsers has less
 FILE_UPLOAD_HANDLERS = ["backend.core.uploads.DiskUploadHandler"]
-CORS_URLS_REGEX = r"^/api/"
+CORS_URLS_REGEX = r"^/(api|v1|mcp)/"
 CORS_ALLOW_HEADERS = [
     "accept",
     "authorization",
@@ -304,10 +319,14 @@ CORS_ALLOW_HEADERS = [
     "api-key",
     "idempotency-key",
     "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
     "x-api-key",
     "x-request-id",
 ]
-CORS_EXPOSE_HEADERS = ["idempotency-replayed", "location", "retry-after", "x-request-id"]
+CORS_EXPOSE_HEADERS = ["idempotency-replayed", "location", "mcp-session-id", "retry-after", "x-request-id"]
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = PRODUCTION
@@ -345,6 +364,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "AnswerStateEnum": "backend.conversations.models.AnswerState",
+        "AgentKindEnum": "backend.bots.serializers.AGENT_KINDS",
+        "ToolKindEnum": "backend.tools.models.ToolKind",
+        "ProviderStateEnum": "backend.gateway.serializers.STATES",
+        "SpeakerEnum": "backend.gateway.serializers.SPEAKERS",
+        "ChatRoleEnum": "backend.openai_api.serializers.ROLES",
+    },
 }
 UNFOLD = {"SITE_TITLE": "ChatSphere", "SITE_HEADER": "ChatSphere", "SITE_SYMBOL": "forum", "SHOW_HISTORY": True}
 

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, register_converter
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from backend.config import pages
+from backend.config import operating, pages
 from backend.core.converters import PositiveConverter
 from backend.users.urls import page_urlpatterns
 
@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include(page_urlpatterns)),
     path("health", pages.health, name="health"),
     path("readyz", pages.readyz, name="readyz"),
+    path("metrics", operating.metrics, name="metrics"),
     path("admin/", admin.site.urls),
     path("api/browse/", include("rest_framework.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
@@ -27,10 +28,16 @@ urlpatterns = [
     path("api/v1/", include("backend.documents.urls")),
     path("api/v1/", include("backend.sources.urls")),
     path("api/v1/", include("backend.curated.urls")),
+    path("api/v1/", include("backend.tools.urls")),
     path("api/v1/", include("backend.conversations.urls")),
+    path("api/v1/", include("backend.gateway.urls")),
+    path("v1/", include("backend.openai_api.urls")),
+    path("mcp/", include("backend.mcp_server.urls")),
+    path("api/v1/", include("backend.feedback.urls")),
+    path("api/v1/", include("backend.sharing.urls")),
 ]
 
-handler400 = "backend.core.api.bad_request"
+handler400 = "backend.config.refusals.bad_request"
 handler403 = "backend.core.api.permission_denied"
 handler404 = "backend.core.api.not_found"
-handler500 = "backend.core.api.server_error"
+handler500 = "backend.config.refusals.server_error"

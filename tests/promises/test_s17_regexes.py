@@ -34,7 +34,7 @@ SIZES = (30, SIZE // 20, SIZE)  # small ones first: what grows with a power is n
 
 # Patterns that are put together when they are used, and why that is safe.
 PUT_TOGETHER = {
-    "agent_service/pipeline/citing.py": "escaped words with blanks between them, in a text of bounded length",
+    "agent_service/pipeline/checking.py": "escaped words with blanks between them, in a text of bounded length",
 }
 
 

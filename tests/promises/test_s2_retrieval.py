@@ -34,15 +34,24 @@ def test_no_answer_holds_a_foreign_canary(keyless: Stack, questions: int) -> Non
         canaries.append(canary)
         conversations.append((owner, owner.converse(bot)))
     found = 0
-    for _ in range(questions):
+    for turn in range(questions):
         number, other = chance.sample(range(TENANTS), 2)
         asker, conversation = conversations[number]
         said = answer(asker, conversation, chance.choice(QUESTIONS).format(other=other))
         foreign = [canary for index, canary in enumerate(canaries) if index != number and canary in said]
         assert not foreign
         found += canaries[number] in said
+        if turn % 4 == 0:
+            shown = searched(asker, chance.choice(QUESTIONS).format(other=other))
+            assert not [canary for index, canary in enumerate(canaries) if index != number and canary in shown]
+            assert canaries[number] in shown
     print(f"{found} of {questions} answers held the tenant's own canary, 0 a foreign one")
     assert found > questions // 6  # a third of the questions is about another branch, most of the rest are vague
+
+
+def searched(person: Person, question: str) -> str:
+    """All passages of all bots that they may see, which are their own."""
+    return str(person.post("search/", {"query": question, "limit": 20}))
 
 
 def answer(person: Person, conversation: str, question: str) -> str:
