@@ -15,12 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 
 from launcher.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[1]
 START = ROOT / "launcher" / "start"
 READY_SECONDS = 90.0
+LISTENING = """
+    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'
+    AND state = 'idle' AND now() - state_change > interval '1 s'
+"""
 
 
 class StackError(AssertionError):
@@ -105,6 +110,22 @@ class Stack:
     def restart(self, name: str) -> None:
         self.launch(name)
         self.wait_until_ready(name)
+
+    def restart_database(self) -> None:
+        """Under the running processes. The worker ends over it; it is started again, as whatever runs the product does,
+        so that what comes next finds one that works.
+        """
+        self.postgres.stop()
+        self.postgres.start()
+        if "worker" in self.processes:
+            self.wait_for(self._worker_is_back, "the worker to be back", READY_SECONDS)
+
+    def _worker_is_back(self) -> bool:
+        if self.processes["worker"].poll() is not None:
+            self.launch("worker")
+        with psycopg.connect(self.postgres.url(), connect_timeout=5) as connection:
+            (listening,) = connection.execute(LISTENING).fetchone() or (0,)
+        return bool(listening)
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """The whole process group, as when a machine's out-of-memory killer or an operator does it."""

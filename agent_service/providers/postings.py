@@ -56,6 +56,7 @@ _SOME = f"select chunk from vectors.lexical_chunk where lexicon = %(lexicon)s an
 
 _BY_INDEX = "set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off"
 """The planner does not know how few postings a chunk has and would read those of all namespaces."""
+# Each posting is looked up by itself: joined, the planner may read all of the lexicon's for each that goes.
 _DELETE = """
     with gone as (
         delete from vectors.lexical_chunk where lexicon = %(lexicon)s and chunk = any(%(ids)s)
@@ -63,9 +64,14 @@ _DELETE = """
     ), pair as materialized (
         select number, unnest(terms) as term from gone
     ), posting as (
-        delete from vectors.posting using pair
-        where posting.lexicon >> 8 = %(lexicon)s::int >> 8 and posting.lexicon = %(lexicon)s::int
-            and posting.term = pair.term and posting.number = pair.number
+        delete from vectors.posting where ctid = any(array(
+            select found.place from pair cross join lateral (
+                select posting.ctid as place from vectors.posting
+                where posting.lexicon >> 8 = %(lexicon)s::int >> 8 and posting.lexicon = %(lexicon)s::int
+                    and posting.term = pair.term and posting.number = pair.number
+                limit 1
+            ) as found
+        ))
     ), smaller as (
         update vectors.namespace_stat stat set n = stat.n - was.n, sum_len = stat.sum_len - was.sum_len
         from (select language, count(*) as n, sum(len) as sum_len from gone group by language) was

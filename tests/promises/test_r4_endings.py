@@ -81,8 +81,7 @@ def web_killed(stack: Stack, someone: Asker, conversation: str) -> None:
 
 
 def database_restarted(stack: Stack, someone: Asker, conversation: str) -> None:
-    stack.postgres.stop()
-    stack.postgres.start()
+    stack.restart_database()
 
 
 def upstream(kind: str) -> Callable[[Stack, Asker, str, GeminiEmulator], None]:
