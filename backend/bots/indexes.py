@@ -26,8 +26,10 @@ class IndexChanged(Exception):
 
 
 def overview(bot: Bot) -> dict[str, Any]:
-    """For `IndexOutput`."""
-    return {"embedding": bot.embedding, "offered": _offered(), "build": newest_build(bot)}
+    """For `IndexOutput`. What serves is read together with the build: a build that is done serves."""
+    build = newest_build(bot)
+    serving = build.bot if build else bot
+    return {"embedding": serving.embedding, "offered": _offered(), "build": build}
 
 
 def _offered() -> list[dict[str, Any]] | None:

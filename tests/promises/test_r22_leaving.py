@@ -17,8 +17,14 @@ READERS = 10
 
 
 @pytest.fixture(scope="module")
-def someone(stack: Stack) -> Asker:
-    return asker(stack, "r22")
+def strict(stack: Stack) -> Asker:
+    return asker(stack, "r22", strictness="strict")
+
+
+@pytest.fixture(scope="module")
+def telling(stack: Stack) -> Asker:
+    """Whose bot shows what the model says as it comes, supported or not."""
+    return asker(stack, "r22-telling", strictness="prefer")
 
 
 @pytest.fixture(autouse=True)
@@ -31,28 +37,32 @@ def streams(gemini: GeminiEmulator) -> list[Call]:
     return [call for call in gemini.journal.calls if call.route == STREAM]
 
 
-@pytest.mark.parametrize("state", ["idle", "streaming"])
+@pytest.mark.parametrize("state", ["idle", "streaming", "withheld"])
 def test_leaving_closes_the_vendors_stream_within_five_seconds(
-    state: str, stack: Stack, someone: Asker, gemini: GeminiEmulator
+    state: str, stack: Stack, strict: Asker, telling: Asker, gemini: GeminiEmulator
 ) -> None:
-    if state == "idle":
-        gemini.fault(STREAM, "hang", times=READERS)
-    else:
-        gemini.fault(STREAM, "forever", times=READERS, seconds=0.1)
+    """Withheld: the vendor says a lot, and nothing of it is shown."""
+    gemini.fault(STREAM, "hang" if state == "idle" else "forever", times=READERS)
+    gemini.latency(STREAM, piece=0.05)  # an answer without an end does not reach its limit before its reader leaves
+    someone = telling if state == "streaming" else strict
     conversations = [someone.conversation() for _ in range(READERS)]
+    begun = {"idle": 0, "withheld": 3}
 
     def leave(conversation: str) -> float:
         with someone.stream(conversation) as response:
             for line in response.iter_lines():
-                if line == ("event: meta" if state == "idle" else "event: delta"):
+                assert state == "streaming" or line != "event: delta"
+                if line == ("event: delta" if state == "streaming" else "event: meta"):
                     break
-            if state == "idle":
+            if state in begun:
                 asked = conversations.index(conversation) + 1
                 stack.wait_for(lambda: len(streams(gemini)) == asked, "the vendor to be asked", 20)
+                stack.wait_for(lambda: streams(gemini)[-1].pieces >= begun[state], "the vendor to speak", 20)
         return time.monotonic()
 
-    # Idle ones one after the other: the vendor that says nothing is given up 1.5 s after it was asked.
-    with ThreadPoolExecutor(1 if state == "idle" else READERS) as pool:
+    # Those that are shown nothing go one after the other: the vendor that says nothing is given up 1.5 s after it was
+    # asked, and an answer 4 s.
+    with ThreadPoolExecutor(READERS if state == "streaming" else 1) as pool:
         left = max(pool.map(leave, conversations))
     stack.wait_for(lambda: all(call.ended for call in streams(gemini)), "the vendor's streams to close", 6)
     ends = [call.finished - left for call in streams(gemini) if call.finished]

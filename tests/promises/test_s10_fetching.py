@@ -22,6 +22,7 @@ from backend.fetching import FetchFailed
 from backend.sources import services as sources
 from backend.sources.errors import SourceInvalid
 from backend.sources.models import Source
+from backend.sources.web import politeness
 from tests.backend.sources.conftest import Work, agent, agent_server, bot, fresh_process, work
 from tests.websites import Page, Website, article, moved, website
 
@@ -137,6 +138,7 @@ def site(canary: Canary, settings: Settings) -> Iterator[Website]:
     with website(host=SITE) as site:
         settings.FETCH_ALLOWED_NETWORKS = [f"{SITE}/32"]
         settings.FETCH_PORTS = [canary.port, site.port]
+        politeness.forget_robots()  # another test's site may have had this port
         yield site
 
 
@@ -317,6 +319,7 @@ def test_no_redirect_of_a_page_a_sitemap_or_robots_txt_leads_inside(
         site.pages[f"/{number}"] = moved(url, REDIRECTS[number % len(REDIRECTS)])
         assert read_all("page", f"/{number}").error_code in ("address_refused", "dns_failed")
         assert read_all("sitemap", f"/{number}").error_code in ("address_refused", "dns_failed")
+    politeness.forget_robots()  # that there was none
     site.pages["/robots.txt"] = moved(lures(canary)[0], 301)
     site.pages["/page"] = article("Page", "Text.")
     assert read_all("page", "/page").error_code == "address_refused"

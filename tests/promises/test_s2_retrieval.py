@@ -14,7 +14,7 @@ pytestmark = pytest.mark.xdist_group("keyless")
 TENANTS = 20
 TEXT = (
     "The vault of branch {number} is opened with the word {canary}. The branch keeps its records in the vault. "
-    "Nobody but the manager of the branch knows the word that opens the vault."
+    "Nobody but the manager of the branch knows it."
 )
 QUESTIONS = ["Which word opens the vault?", "Who knows the word of branch {other}?", "vault of branch {other}"]
 
@@ -37,7 +37,7 @@ def test_no_answer_holds_a_foreign_canary(keyless: Stack, questions: int) -> Non
     for turn in range(questions):
         number, other = chance.sample(range(TENANTS), 2)
         asker, conversation = conversations[number]
-        said = answer(asker, conversation, chance.choice(QUESTIONS).format(other=other))
+        said = answer(asker, conversation, QUESTIONS[turn % len(QUESTIONS)].format(other=other))
         foreign = [canary for index, canary in enumerate(canaries) if index != number and canary in said]
         assert not foreign
         found += canaries[number] in said
@@ -46,7 +46,7 @@ def test_no_answer_holds_a_foreign_canary(keyless: Stack, questions: int) -> Non
             assert not [canary for index, canary in enumerate(canaries) if index != number and canary in shown]
             assert canaries[number] in shown
     print(f"{found} of {questions} answers held the tenant's own canary, 0 a foreign one")
-    assert found > questions // 6  # a third of the questions is about another branch, most of the rest are vague
+    assert found > questions // 6  # a third of the questions asks for it, the others for another branch
 
 
 def searched(person: Person, question: str) -> str:

@@ -31,9 +31,9 @@ class Asker:
             return events(response.read().decode())
 
 
-def asker(stack: Stack, name: str) -> Asker:
+def asker(stack: Stack, name: str, **configuration: Any) -> Asker:
     person = stack.person(f"{name}@example.com")
-    bot = person.make_bot()
+    bot = person.make_bot(**configuration)
     document = person.paste(bot, TEXT)
     assert person.wait_until_ended(document)["state"] == "ready"
     return Asker(person, bot)
