@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,7 @@ from launcher.postgres import EmbeddedPostgres
 ROOT = Path(__file__).resolve().parents[1]
 START = ROOT / "launcher" / "start"
 READY_SECONDS = 90.0
-LISTENING = """
-    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'
-    AND state = 'idle' AND now() - state_change > interval '1 s'
-"""
+LISTENING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'"
 
 
 class StackError(AssertionError):
@@ -112,20 +109,19 @@ class Stack:
         self.wait_until_ready(name)
 
     def restart_database(self) -> None:
-        """Under the running processes. The worker ends over it; it is started again, as whatever runs the product does,
-        so that what comes next finds one that works.
+        """Under the running processes. A worker ends over it, at once or only when its next periodic job is due, and
+        whatever runs the product starts it again: here both happen now, so that what comes next finds one that works.
         """
         self.postgres.stop()
         self.postgres.start()
-        if "worker" in self.processes:
-            self.wait_for(self._worker_is_back, "the worker to be back", READY_SECONDS)
-
-    def _worker_is_back(self) -> bool:
-        if self.processes["worker"].poll() is not None:
+        if worker := self.processes.pop("worker", None):
+            self._stop(worker)
             self.launch("worker")
+            self.wait_for(self._worker_listens, "the worker to be back", READY_SECONDS)
+
+    def _worker_listens(self) -> bool:
         with psycopg.connect(self.postgres.url(), connect_timeout=5) as connection:
-            (listening,) = connection.execute(LISTENING).fetchone() or (0,)
-        return bool(listening)
+            return connection.execute(LISTENING).fetchone() != (0,)
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """The whole process group, as when a machine's out-of-memory killer or an operator does it."""
@@ -181,7 +177,8 @@ class Stack:
 
     @staticmethod
     def _stop(process: subprocess.Popen[bytes]) -> None:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it ended by itself, and nothing of its group is left
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:

@@ -1,6 +1,6 @@
 """A turn in the database: its lease, and the one transaction that writes the answer and settles its hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from backend.core.errors import ChatSphereError
 from backend.credits import services as ledger
 
 SWEEP_BATCH = 200
+RENEWED_CHARS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +89,38 @@ def end_running(*, conversation_id: UUID) -> None:
         _end(answer_id, Outcome(state=AnswerState.STOPPED))
 
 
-def renew_leases(*, texts: Mapping[UUID, str]) -> dict[UUID, Lease]:
-    """Renew the lease of all running turns of this process, saving what was shown so far, in one statement.
+def renew_leases(*, texts: Mapping[UUID, str | None]) -> dict[UUID, Lease]:
+    """Renew the lease of all running turns of this process, saving what was shown so far; None where all of that is
+    saved already.
 
     A turn missing from the result is no longer ours: it was ended elsewhere.
     """
+    leases: dict[UUID, Lease] = {}
+    for portion in _portions(texts):
+        leases |= _renewed(portion)
+    return leases
+
+
+def _portions(texts: Mapping[UUID, str | None]) -> Iterator[dict[UUID, str | None]]:
+    """Of about RENEWED_CHARS: the driver copies the texts of a statement several times on their way."""
+    portion: dict[UUID, str | None] = {}
+    chars = 0
+    for answer_id, text in texts.items():
+        if portion and chars + len(text or "") > RENEWED_CHARS:
+            yield portion
+            portion, chars = {}, 0
+        portion[answer_id] = text
+        chars += len(text or "")
+    if portion:
+        yield portion
+
+
+def _renewed(texts: Mapping[UUID, str | None]) -> dict[UUID, Lease]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE conversations_answer AS answer
-            SET lease_until = now() + make_interval(secs => %s), text = shown.text
+            SET lease_until = now() + make_interval(secs => %s), text = coalesce(shown.text, answer.text)
             FROM unnest(%s::uuid[], %s::text[]) AS shown(id, text), users_user AS asker,
                  conversations_conversation AS conversation
                  LEFT JOIN bots_bot AS bot ON bot.id = conversation.bot_id

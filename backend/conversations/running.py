@@ -92,17 +92,23 @@ class RunningTurns:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(settings.TURN_HEARTBEAT.total_seconds())
-            running = {turn.answer_id: turn for turn in self._turns.values() if turn.work and not turn.work.done()}
-            if not running:
-                continue
-            try:
-                texts = {answer_id: turn.text for answer_id, turn in running.items()}
-                leases = await in_database(endings.renew_leases, texts=texts)
-            except DatabaseError:
-                logger.warning("leases of %d turns could not be renewed", len(running), exc_info=True)
-                continue
-            for answer_id, turn in running.items():
-                _obey(turn, leases.get(answer_id))
+            await self._renew()
+
+    async def _renew(self) -> None:
+        """A call of its own, so that no turn and no text outlives it in a variable."""
+        running = {turn.answer_id: turn for turn in self._turns.values() if turn.work and not turn.work.done()}
+        if not running:
+            return
+        shown = {answer_id: len(turn.text) for answer_id, turn in running.items()}
+        texts = {answer_id: turn.unsaved_text() for answer_id, turn in running.items()}
+        try:
+            leases = await in_database(endings.renew_leases, texts=texts)
+        except DatabaseError:
+            logger.warning("leases of %d turns could not be renewed", len(running), exc_info=True)
+            return
+        for answer_id, turn in running.items():
+            turn.saved = shown[answer_id]
+            _obey(turn, leases.get(answer_id))
 
 
 def _obey(turn: Turn, lease: endings.Lease | None) -> None:

@@ -17,6 +17,9 @@ from backend.conversations.steps import StepTaken
 from backend.core.event_stream import happens
 from backend.documents.passages import LivePassage
 
+PIECE_CHARS = 64 * 1024
+"""Of one delta at most: for a reader who takes nothing, it waits in memory several times over, as text and as bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -49,13 +52,15 @@ class Said:
 class Turn:
     """One running answer and everything its readers need; kept until the last of them has read its end.
 
-    `told` are events that belong to a place in the text, such as a step that was taken there. `notes` tell of the
-    search for the passages; `timings` are milliseconds, of stages or since the turn began.
+    `saved` characters of the text are in the database. `told` are events that belong to a place in the text, such as a
+    step that was taken there. `notes` tell of the search for the passages; `timings` are milliseconds, of stages or
+    since the turn began.
     """
 
     opened: OpenedTurn
     request_id: str
     text: str = ""
+    saved: int = 0
     passages: Sequence[LivePassage] = ()
     query: str = ""
     said: Said = field(default_factory=Said)
@@ -81,6 +86,10 @@ class Turn:
         self.text += text
         self._wake()
 
+    def unsaved_text(self) -> str | None:
+        """The whole text, as it is saved whole; None where nothing was added since."""
+        return self.text if len(self.text) > self.saved else None
+
     def tell(self, name: str, data: dict[str, Any]) -> None:
         """An event between the words shown so far and those that follow."""
         self.told.append(Event(name, data, len(self.text)))
@@ -98,6 +107,7 @@ class Turn:
     def end(self, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
         self.ending = [Event(name, data, len(self.text)) for name, data in events]
         self.ended = True
+        self.work = None  # cancelled, it holds its frames, and they hold this turn
         self._wake()
 
     def halt(self, reason: str) -> None:
@@ -115,7 +125,7 @@ class Turn:
         """Everything from character `after` on, then the end; None as a heartbeat while nothing happens.
 
         What was told at the very place where a reader left off may be told again. Readers share the one text and keep
-        only their place in it: a slow one costs no memory and gets longer deltas.
+        only their place in it: a slow one costs hardly any memory and gets longer deltas, of PIECE_CHARS at most.
         """
         self.readers += 1
         told = sum(event.position < after for event in self.told)
@@ -125,6 +135,7 @@ class Turn:
                 changed = self._changed
                 until = self.told[told].position if told < len(self.told) else len(self.text)
                 if until > after:
+                    until = min(until, after + PIECE_CHARS)
                     piece, after = self.text[after:until], until
                     yield Event("delta", {"text": piece}, after)
                 elif told < len(self.told):

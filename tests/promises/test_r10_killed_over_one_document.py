@@ -40,6 +40,8 @@ pytestmark = [
 Upload = Callable[..., Document]
 KEY = "emulated-key"
 EMBED = "batchEmbedContents"
+LIFE_SECONDS = 0.8
+"""A worker's, at most, from when it takes the document up."""
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def kill_at_random_moments(worker: Worker, document: Document, *, times: int, lu
     """Each time at work on the document. Returns how often."""
     for number in range(times):
         assert eventually(partial(taken_for_the_time, document, number + 1), seconds=90)
-        time.sleep(luck.uniform(0, 0.8))
+        time.sleep(luck.uniform(0, LIFE_SECONDS))
         if ready(document):
             return number
         worker.kill()
@@ -114,14 +116,14 @@ def check_killed_over(
     seed = random.randrange(10**6)
     undisturbed = bots.create_bot(owner=bot.owner, name="Undisturbed")
     BotVersion.objects.update(chunk_chars=200, chunk_overlap=20)
-    content = pdf([f"Page {page} says that {page} times {page} is {page * page}. " * 5 for page in range(pages)])
-    vendor.script.latency(EMBED, call=0.25)
+    content = pdf([f"Page {page} says that {page} times {page} is {page * page}. " * 10 for page in range(pages)])
+    vendor.script.latency(EMBED, call=LIFE_SECONDS + 0.2)  # a life sends what is in flight at once, and no more
     document = upload(content, "long.pdf")
     with workers(1, EMBED_BATCH=str(batch), SERVICE_KEY=SERVICE_KEY) as (worker,):
         killed = kill_at_random_moments(worker, document, times=kills, luck=random.Random(seed))
+        vendor.script.latency(EMBED, call=0.0)
         assert eventually(lambda: ready(document), seconds=120), f"seed {seed}"
         embedded = sum(len(call.body["requests"]) for call in vendor.journal.of(EMBED))
-        vendor.script.latency(EMBED, call=0.0)
         clean = upload(content, "long.pdf", bot=undisturbed)
         assert eventually(lambda: ready(clean), seconds=120)
     assert killed >= kills // 2, f"seed {seed}: ready after {killed} kills"
@@ -134,7 +136,7 @@ def check_killed_over(
 def test_a_document_is_indexed_once_though_its_workers_are_killed_10_times(
     upload: Upload, vendor: GeminiEmulator, index_url: str, bot: Bot
 ) -> None:
-    check_killed_over(upload, vendor, index_url, bot, pages=100, kills=10, batch=5)
+    check_killed_over(upload, vendor, index_url, bot, pages=100, kills=10, batch=4)
 
 
 @pytest.mark.long

@@ -43,7 +43,7 @@ def test_leaving_closes_the_vendors_stream_within_five_seconds(
 ) -> None:
     """Withheld: the vendor says a lot, and nothing of it is shown."""
     gemini.fault(STREAM, "hang" if state == "idle" else "forever", times=READERS)
-    gemini.latency(STREAM, piece=0.05)  # an answer without an end does not reach its limit before its reader leaves
+    gemini.script.latency(STREAM, piece=0.05)  # slow enough for readers to leave before a limit is reached
     someone = telling if state == "streaming" else strict
     conversations = [someone.conversation() for _ in range(READERS)]
     begun = {"idle": 0, "withheld": 3}

@@ -1,5 +1,6 @@
 """R23 in short form: readers who take nothing cost hardly any memory, are dropped, and their answers settle once."""
 
+import ctypes
 import os
 import socket
 import time
@@ -20,8 +21,8 @@ from tests.backend.conversations.conftest import Knowledge, wait_for
 from tests.backend.conversations.scripted_agent import ScriptedAgent
 
 READERS = 20
-PIECES = 40
-PIECE = "and so on " * 20_000  # 200 kB: 8 MB an answer, more than the sockets hold between them
+PIECES = 25
+PIECE = "and so on " * 20_000  # 200 kB: 5 MB an answer, more than the sockets hold between them
 
 
 @pytest.fixture
@@ -30,6 +31,8 @@ def client(owner: User, client_of: Callable[[User], httpx.Client]) -> httpx.Clie
 
 
 def resident_megabytes() -> float:
+    """Without what the allocator keeps for later."""
+    ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
@@ -73,5 +76,5 @@ def test_readers_who_take_nothing_are_dropped_and_harm_nobody(
             times.append(time.monotonic() - asked)
     print(f"{READERS} deaf readers: dropped after {dropped:.1f} s, {grown:.0f} MB, GET bots {max(times) * 1000:.0f} ms")
     assert agent.open_streams == 0
-    assert grown < 400  # 8 MB of text each, agent and web in this one process; nothing of it once for every reader
+    assert grown < 350  # 5 MB of text each, agent and web in this one process
     assert Entry.objects.filter(kind=Kind.SETTLE).count() == Entry.objects.filter(kind=Kind.HOLD).count() == READERS

@@ -16,7 +16,7 @@ STREAM = "streamGenerateContent"
 
 @pytest.fixture(scope="module")
 def someone(stack: Stack) -> Asker:
-    return asker(stack, "r4")
+    return asker(stack, "r4", strictness="prefer")  # which shows the words as they come
 
 
 @pytest.fixture(autouse=True)

@@ -46,7 +46,7 @@ def test_no_answer_holds_a_foreign_canary(keyless: Stack, questions: int) -> Non
             assert not [canary for index, canary in enumerate(canaries) if index != number and canary in shown]
             assert canaries[number] in shown
     print(f"{found} of {questions} answers held the tenant's own canary, 0 a foreign one")
-    assert found > questions // 6  # a third of the questions asks for it, the others for another branch
+    assert found > questions // 6  # a third of the questions asks for it, the others name another branch
 
 
 def searched(person: Person, question: str) -> str:
