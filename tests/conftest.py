@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as limits
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
@@ -10,6 +12,10 @@ from backend.credits import price_book
 from backend.users import services
 from backend.users.models import User
 from tests.emptying import allow_emptying
+
+# A busy machine is no reason to fail: how long an example takes says nothing about what it shows.
+limits.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+limits.load_profile("any-machine")
 
 PASSWORD = "correct horse battery"
 _PASSWORD_HASH = ""  # hashed once: Argon2 is slow on purpose
