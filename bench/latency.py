@@ -22,13 +22,13 @@ import psycopg
 from numpy.typing import NDArray
 from pydantic import SecretStr
 
-from agent_service.contract import Hit, RetrieveRequest, Usage
+from agent_service.contract import RetrieveRequest, Usage
 from agent_service.pipeline.agents.registry import FOLDER, read_agents
 from agent_service.pipeline.lexical import asked, indexed
 from agent_service.pipeline.retrieving import POOL, retrieve
 from agent_service.pipeline.service import Service
 from agent_service.pipeline.storing import Reader
-from agent_service.ports import Embedded, Vector
+from agent_service.ports import Embedded, Found, Vector
 from agent_service.providers import registry
 from agent_service.providers.binary_copy import integer_rows
 from agent_service.providers.pgvector import PgvectorStore
@@ -238,9 +238,9 @@ class Bench:
         """Through the pipeline that `/retrieve` calls."""
         shelf = self.service.shelf()
 
-        async def found(question: Question) -> list[Hit]:
+        async def found(question: Question) -> int:
             request = RetrieveRequest(embedding=self.embedder.id, query=question.text, limit=LIMIT)
-            return (await retrieve(request, namespace=namespace, reader=self.reader, shelf=shelf)).hits
+            return len((await retrieve(request, namespace=namespace, reader=self.reader, shelf=shelf)).hits)
 
         return await self._measured([namespace], questions, found, LIMIT)
 
@@ -249,14 +249,14 @@ class Bench:
         index = self.service.catalogue.lexical
         assert index is not None  # noqa: S101 - pgvector has it beside it
 
-        async def found(question: Question) -> list[Hit]:
-            async def by_words() -> list[Hit]:
+        async def found(question: Question) -> int:
+            async def by_words() -> list[Found]:
                 lexicon = await index.lexicon_of(namespaces)
                 assert lexicon is not None  # noqa: S101 - they were just filled
                 return (await index.search(lexicon, asked(question.text, lexicon.languages), POOL)).hits
 
             dense, _ = await asyncio.gather(self.store.search_many(namespaces, question.vector, POOL), by_words())
-            return dense
+            return len(dense)
 
         return await self._measured(namespaces, questions, found, POOL)
 
@@ -264,7 +264,7 @@ class Bench:
         self,
         namespaces: Sequence[str],
         questions: Sequence[Question],
-        found: Callable[[Question], Coroutine[Any, Any, list[Hit]]],
+        found: Callable[[Question], Coroutine[Any, Any, int]],
         wanted: int,
     ) -> Measured:
         for question in questions[:10]:
@@ -273,7 +273,7 @@ class Bench:
         here, there = time.process_time(), self._database_seconds()
         for question in questions:
             started = time.perf_counter()
-            short += len(await found(question)) < wanted
+            short += await found(question) < wanted
             times.append((time.perf_counter() - started) * 1000)
         here, there = time.process_time() - here, self._database_seconds() - there
         each = 1000 / len(questions)

@@ -18,15 +18,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from pydantic import SecretStr
 
-from agent_service.contract import Hit
 from agent_service.pipeline.agents.registry import FOLDER as AGENTS
 from agent_service.pipeline.agents.registry import read_agents
 from agent_service.pipeline.lexical import asked
 from agent_service.pipeline.service import Service
+from agent_service.ports import Found
 from agent_service.providers import registry
 from agent_service.providers.minilm_weights import PACKAGE
 from agent_service.settings import Settings
@@ -165,8 +166,10 @@ def _search(person: Person, one: TestSet, pages: Mapping[str, str]) -> None:
 
 
 async def _search_alone(stack: Stack, embedding: str, one: TestSet, pages: Mapping[str, str]) -> None:
-    def places(hits: Sequence[Hit]) -> Ranking:
-        found = [pages[str(hit.chunk)] if pages else one.names[str(hit.document)] for hit in hits]
+    def places(hits: Sequence[Found]) -> Ranking:
+        found = [
+            pages[str(UUID(bytes=hit.chunk))] if pages else one.names[str(UUID(bytes=hit.document))] for hit in hits
+        ]
         return list(dict.fromkeys(found))
 
     with psycopg.connect(stack.postgres.url()) as connection:

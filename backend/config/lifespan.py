@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from backend.config.stopping import when_asked
-from backend.conversations.running import running_turns
+from backend.conversations.answers.running import running_turns
 from backend.documents.events import end_streams
 
 Scope = MutableMapping[str, Any]

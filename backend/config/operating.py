@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from backend.agent_client import breaker
-from backend.conversations.running import turns_here
+from backend.conversations.answers.running import turns_here
 from backend.core.api import not_found
 from backend.core.metrics import exposed, gauge
 from backend.users.authentication import SCHEME

@@ -1,5 +1,5 @@
-"""What a person does with conversations. How a question is asked is in `asking`, how a turn begins in `opening`, how it
-ends in `endings`, how it runs in `running`."""
+"""What a person does with conversations. How a question is asked and its turn begins is in `questions`, what is found
+for it in `passages`, how the answer runs and ends in `answers`."""
 
 from uuid import UUID
 
@@ -7,10 +7,10 @@ from django.db import transaction
 
 from backend.bots.errors import BotNotFound
 from backend.bots.models import Bot
-from backend.conversations import endings
-from backend.conversations.asking import ask, ask_once, regenerate, replay
+from backend.conversations.answers import endings
 from backend.conversations.models import Answer, AnswerState, Conversation
-from backend.conversations.opening import OpenedTurn, RequestKey
+from backend.conversations.questions.asking import ask, ask_once, regenerate, replay
+from backend.conversations.questions.opening import OpenedTurn, RequestKey
 from backend.users.models import User
 
 __all__ = [

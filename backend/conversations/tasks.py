@@ -1,7 +1,7 @@
 from django.conf import settings
 from procrastinate.contrib.django import app
 
-from backend.conversations import endings
+from backend.conversations.answers import endings
 from backend.core.jobs import every
 
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from backend.conversations import receipt_views, search_views, views
+from backend.conversations.rest import receipt_views, search_views, views
 
 urlpatterns = [
     path("bots/<uuid:bot_id>/search/", search_views.SearchView.as_view(), name="bot-search"),

@@ -5,7 +5,7 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from backend.conversations.models import Answer, AnswerState, Receipt
-from backend.conversations.serializers import AnswerErrorOutput, CitationOutput
+from backend.conversations.rest.serializers import AnswerErrorOutput, CitationOutput
 from backend.feedback.models import COMMENT_CHARS, Feedback, Rating
 
 

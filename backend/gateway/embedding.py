@@ -10,7 +10,7 @@ from agent_service.contract import EmbedRequest
 from backend.agent_client import AgentError, Scope
 from backend.bots.catalogue import catalogue
 from backend.bots.errors import EmbeddingUnknown
-from backend.conversations.history import CHARS_PER_TOKEN_AT_LEAST
+from backend.conversations.questions.history import CHARS_PER_TOKEN_AT_LEAST
 from backend.core.ids import uuid7
 from backend.core.throttling import Limit, hit
 from backend.credits import services as ledger

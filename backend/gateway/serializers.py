@@ -3,7 +3,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from backend.conversations.serializers import ImageInput
+from backend.conversations.rest.serializers import ImageInput
 
 MOST_INSTRUCTIONS = 20_000
 MOST_TURNS = 200

@@ -11,9 +11,9 @@ from agent_service import contract
 from backend.agent_client import Scope
 from backend.bots.models import BotVersion, Strictness
 from backend.conversations import services as conversations
-from backend.conversations.history import newest
 from backend.conversations.models import Answer, Origin
-from backend.conversations.opening import Picture
+from backend.conversations.questions.history import newest
+from backend.conversations.questions.opening import Picture
 from backend.conversations.services import OpenedTurn, RequestKey
 from backend.core.throttling import Limit, hit
 from backend.gateway.calling import waited_for

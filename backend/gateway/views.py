@@ -5,10 +5,10 @@ from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from backend.conversations import pictures
-from backend.conversations.asynchronous import TurnResponse, TurnView
+from backend.conversations.questions import pictures
+from backend.conversations.rest.asynchronous import TurnResponse, TurnView
+from backend.conversations.rest.views import ANSWERED
 from backend.conversations.services import RequestKey
-from backend.conversations.views import ANSWERED
 from backend.core.idempotency import fingerprint_of, key_of
 from backend.gateway import catalogue, services
 from backend.gateway.serializers import (

@@ -13,8 +13,8 @@ from rest_framework.renderers import JSONRenderer
 from backend.bots.models import Bot
 from backend.conversations import services
 from backend.conversations.models import Answer, AnswerState, Origin
-from backend.conversations.search import search
-from backend.conversations.search_serializers import SearchOutput
+from backend.conversations.questions.search import search
+from backend.conversations.rest.search_serializers import SearchOutput
 from backend.conversations.services import OpenedTurn, RequestKey
 from backend.core import request_id
 from backend.core.errors import ChatSphereError

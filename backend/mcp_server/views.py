@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backend.conversations.models import Answer
-from backend.conversations.programs import shown_answer, started
+from backend.conversations.rest.programs import shown_answer, started
 from backend.conversations.services import OpenedTurn, RequestKey
 from backend.core.awaited import Awaited, AwaitedView
 from backend.core.event_stream import EventStreamRenderer

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from django.http import HttpResponseBase
 
+from backend.conversations.answers.turns import Event
 from backend.conversations.models import Answer, AnswerState
-from backend.conversations.programs import shown_answer, started
+from backend.conversations.rest.programs import shown_answer, started
+from backend.conversations.rest.streaming import events_of
 from backend.conversations.services import OpenedTurn
-from backend.conversations.streaming import events_of
-from backend.conversations.turns import Event
 from backend.core.awaited import Awaited
 from backend.core.event_stream import STILL_HERE, event_stream
 from backend.openai_api.completions import Chunks, completion, error_frame

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from agent_service.contract import Turn
-from backend.conversations.history import newest
+from backend.conversations.questions.history import newest
 from backend.openai_api.errors import Refused, Unsupported
 
 MOST_MESSAGES = 2_000

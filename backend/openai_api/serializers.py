@@ -4,7 +4,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from backend.conversations.serializers import AnswerOutput
+from backend.conversations.rest.serializers import AnswerOutput
 from backend.openai_api.errors import UnknownParameter, Unsupported
 
 ROLES = ["user", "assistant", "system", "developer"]

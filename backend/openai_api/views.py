@@ -8,8 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backend.conversations import pictures, services
+from backend.conversations import services
 from backend.conversations.models import Answer, Origin
+from backend.conversations.questions import pictures
 from backend.conversations.services import RequestKey
 from backend.core.awaited import AwaitedView
 from backend.core.event_stream import EventStreamRenderer

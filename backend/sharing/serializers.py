@@ -4,7 +4,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from backend.conversations.models import Answer, Citation, Conversation
-from backend.conversations.serializers import ConversationOutput, MessageOutput
+from backend.conversations.rest.serializers import ConversationOutput, MessageOutput
 from backend.sharing.models import Share
 from backend.sharing.services import Shared
 

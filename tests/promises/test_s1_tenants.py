@@ -19,9 +19,9 @@ from rest_framework.test import APIClient
 
 from backend.bots.models import Bot
 from backend.bots.services import create_bot
-from backend.conversations import endings
+from backend.conversations.answers import endings
+from backend.conversations.answers.receipts import Account
 from backend.conversations.models import Answer, AnswerState, Conversation, Message, MessageImage
-from backend.conversations.receipts import Account
 from backend.conversations.services import create_conversation
 from backend.core.ids import uuid7
 from backend.credits import services as ledger

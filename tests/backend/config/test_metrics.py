@@ -7,11 +7,11 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from backend.conversations import counting
-from backend.conversations.endings import Outcome
+from backend.conversations.answers import counting
+from backend.conversations.answers.endings import Outcome
+from backend.conversations.answers.receipts import Account
 from backend.conversations.errors import TurnInterrupted
 from backend.conversations.models import AnswerState
-from backend.conversations.receipts import Account
 from backend.core import metrics
 from backend.users.models import User
 

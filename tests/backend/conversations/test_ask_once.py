@@ -9,9 +9,9 @@ from pytest_django import Settings
 from agent_service.contract import Turn
 from backend.bots.errors import BotNotFound
 from backend.bots.models import BotVersion, Strictness
-from backend.conversations import history
 from backend.conversations.models import Answer, Conversation, Message, Origin
-from backend.conversations.opening import OpenedTurn
+from backend.conversations.questions import history
+from backend.conversations.questions.opening import OpenedTurn
 from backend.conversations.services import ask_once
 from backend.credits.errors import NotEnoughCredits
 from backend.credits.models import Entry

@@ -6,7 +6,7 @@ from pytest_django import Settings
 
 from backend import agent_client
 from backend.bots.models import BotVersion
-from backend.conversations.degrading import INTRODUCTION
+from backend.conversations.answers.degrading import INTRODUCTION
 from backend.conversations.models import Answer, AnswerState, Conversation
 from backend.credits import services as ledger
 from backend.documents.models import Chunk, Page

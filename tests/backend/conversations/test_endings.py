@@ -13,8 +13,8 @@ import pytest
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from backend.conversations import endings
-from backend.conversations import running as registry
+from backend.conversations.answers import endings
+from backend.conversations.answers import running as registry
 from backend.conversations.models import Answer, AnswerState, Conversation
 from backend.conversations.services import ask as open_turn
 from backend.credits import services as ledger

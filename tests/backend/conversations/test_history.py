@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.conversations.history import ceiling_tokens, estimated_tokens, within_budget
+from backend.conversations.questions.history import ceiling_tokens, estimated_tokens, within_budget
 
 exchanges = st.lists(st.tuples(st.text(max_size=60), st.text(max_size=60)), max_size=12)
 

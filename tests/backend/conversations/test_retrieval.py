@@ -12,9 +12,9 @@ from agent_service import contract
 from backend import agent_client
 from backend.bots.models import Bot, BotVersion
 from backend.bots.services import create_bot
-from backend.conversations import retrieval
-from backend.conversations.filtering import Filters
-from backend.conversations.retrieval import Retrieval
+from backend.conversations.passages import retrieval
+from backend.conversations.passages.filtering import Filters
+from backend.conversations.passages.retrieval import Retrieval
 from backend.core.database import in_this_thread
 from backend.documents.models import Chunk, Document, Page
 from backend.sources.models import Item, Source

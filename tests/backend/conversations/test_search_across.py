@@ -15,8 +15,8 @@ from rest_framework.test import APIClient
 from agent_service import contract
 from backend.bots.models import Bot, Visibility
 from backend.bots.services import create_bot
-from backend.conversations import across
 from backend.conversations.models import Answer, Conversation, Origin
+from backend.conversations.passages import across
 from backend.conversations.services import create_conversation
 from backend.credits.models import Entry
 from backend.documents.models import Document, State

@@ -11,9 +11,9 @@ from rest_framework.test import APIClient
 from agent_service import contract
 from backend.bots.models import BotVersion
 from backend.bots.services import update_bot
-from backend.conversations.allowance import allowance_for
-from backend.conversations.charging import Prices
 from backend.conversations.models import Answer, AnswerState, Conversation, Step
+from backend.conversations.questions.allowance import allowance_for
+from backend.conversations.questions.charging import Prices
 from backend.credits.models import Entry, Price
 from backend.users.models import User
 from tests.backend.conversations.conftest import PAGE, QUOTE, Knowledge, wait_for

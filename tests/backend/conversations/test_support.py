@@ -7,7 +7,7 @@ import pytest
 
 from agent_service import contract
 from backend.bots.models import BotVersion
-from backend.conversations import quoting
+from backend.conversations.answers import quoting
 from backend.conversations.models import Conversation
 from tests.backend.conversations.conftest import PAGE, QUOTE, Knowledge, ask
 from tests.backend.conversations.scripted_agent import ScriptedAgent

@@ -2,7 +2,7 @@ import pytest
 
 from backend.conversations import services
 from backend.conversations.models import Conversation
-from backend.conversations.titles import CHARS, title_of
+from backend.conversations.questions.titles import CHARS, title_of
 from backend.users.models import User
 
 LONG = "Explain how the tides of the northern sea depend on the moon and on the shape of the coast around it, please"

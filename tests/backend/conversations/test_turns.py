@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from backend.conversations.answers.turns import Event, Turn
 from backend.conversations.models import Answer
-from backend.conversations.turns import Event, Turn
 
 
 class _Opened:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from backend.bots.models import Bot
-from backend.conversations.endings import CitedSpan, Outcome, finish_turn
+from backend.conversations.answers.endings import CitedSpan, Outcome, finish_turn
 from backend.conversations.models import Answer, AnswerState, Conversation, Message
 from backend.conversations.services import create_conversation
 from backend.credits import services as ledger
