@@ -29,6 +29,8 @@ MAX_FALLBACKS = 2
 MAX_SENTENCES = 500
 MAX_EVIDENCE = 8
 MAX_FOLLOW_UPS = 5
+MAX_STOPS = 4
+MAX_STOP_CHARS = 200
 MAX_HITS = 2000
 MAX_DOCUMENTS = 10_000
 MAX_TERMS = 4
@@ -120,6 +122,8 @@ class EmbedAndStoreResponse(Wire):
 
 
 Rewriting = Literal["none", "words", "model"]
+
+StopSequence = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
 
 SearchTerm = Annotated[str, Field(min_length=1, max_length=400)]
 
@@ -278,7 +282,8 @@ class ChatRequest(Wire):
 
     Every sentence of the answer is checked against the passages. `check` says what happens to one that states
     something they do not support: "mark" shows it and says so, "withhold" never shows it. `follow_ups` is how many
-    further questions are suggested after the answer, at most.
+    further questions are suggested after the answer, at most. The shown text ends before the first of `stop` that
+    would stand in it; nothing is generated behind it, and what was said before it is checked as it stands.
     """
 
     model: ModelId
@@ -294,6 +299,7 @@ class ChatRequest(Wire):
     stream: bool = False
     check: Literal["mark", "withhold"] = "mark"
     follow_ups: int = Field(default=0, ge=0, le=MAX_FOLLOW_UPS)
+    stop: list[StopSequence] = Field(default=[], max_length=MAX_STOPS)
     agent: AgentId = DEFAULT_AGENT
 
 

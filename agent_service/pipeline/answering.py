@@ -29,6 +29,7 @@ from agent_service.pipeline.images import check_images
 from agent_service.pipeline.phrases import ENGLISH, phrases_for
 from agent_service.pipeline.prompting import NOT_FOUND_SIGN, build_prompt, prompt_sha256
 from agent_service.pipeline.sentences import sentence_spans
+from agent_service.pipeline.stopping import StopFilter, before_stop
 from agent_service.pipeline.suggesting import (
     FEWEST_TOKENS,
     SECONDS,
@@ -83,10 +84,9 @@ async def answer(
     deadline = asyncio.get_running_loop().time() + chain[0][0].limits.total
     draft = _Draft(*chain[0], request)
     try:
-        async with aclosing(_written(draft, chain, deadline)) as texts:
+        async with aclosing(_shown(draft, chain, deadline)) as texts:
             async for text in texts:
-                if shown := await draft.passed(text):
-                    yield DeltaEvent(text=shown)
+                yield DeltaEvent(text=text)
         finish_reason = draft.checked_finish()
     except UpstreamError:
         if draft.received:
@@ -94,7 +94,7 @@ async def answer(
         raise
     if rest := await draft.rest():
         yield DeltaEvent(text=rest)
-    async with aclosing(_closing(request, draft, "not_found" if draft.refused else finish_reason, deadline)) as events:
+    async with aclosing(_closing(request, draft, draft.finish(finish_reason), deadline)) as events:
         async for event in events:
             yield event
 
@@ -135,7 +135,7 @@ async def collected(events: AsyncIterable[Event]) -> ChatResponse:
 
 def _nothing_found(request: ChatRequest) -> list[Event]:
     return [
-        DeltaEvent(text=phrases_for(request.question).nothing_found),
+        DeltaEvent(text=before_stop(phrases_for(request.question).nothing_found, request.stop)),
         CitationsEvent(citations=[], rejected=0),
         _usage_event(no_usage(request.model)),
         DoneEvent(finish_reason="not_found"),
@@ -161,6 +161,18 @@ def _chain(request: ChatRequest, speakers: Sequence[Speaker], most: int) -> list
     if not chain:
         raise too_long
     return chain
+
+
+async def _shown(
+    draft: "_Draft", chain: Sequence[tuple[Speaker, Prompt]], deadline: float
+) -> AsyncGenerator[str, None]:
+    """Until the model ends, or a stop sequence ends it."""
+    async with aclosing(_written(draft, chain, deadline)) as texts:
+        async for text in texts:
+            if shown := await draft.passed(text):
+                yield shown
+            if draft.cut:
+                return
 
 
 async def _written(
@@ -306,6 +318,7 @@ class _Draft:
         self.checked = Checked([], [], 0)
         self._request = request
         self._gate: Gate | None = None
+        self._stop = StopFilter(request.stop)
         self._position = 0
         self._opening: str | None = "" if request.strictness == "strict" else None
         self._refusal: str | None = None
@@ -325,6 +338,11 @@ class _Draft:
     def finish_reason(self) -> str | None:
         return self._heard.finish_reason
 
+    @property
+    def cut(self) -> bool:
+        """A stop sequence has ended the text."""
+        return self._stop.cut
+
     def usage(self) -> Usage:
         return self._heard.usage()
 
@@ -335,11 +353,16 @@ class _Draft:
     async def passed(self, text: str) -> str:
         """What may be shown now that this text has come."""
         if self._request.check == "mark" or not text:
-            return text
+            return self._stop.feed(text)
         # In a thread: comparing sentences with many long passages would hold up every other stream.
-        return await asyncio.to_thread(self._through_gate)
+        return self._stop.feed(await asyncio.to_thread(self._through_gate))
 
     async def rest(self) -> str:
+        if self.cut:
+            return ""
+        return self._stop.feed(await self._unsaid()) + self._stop.flush()
+
+    async def _unsaid(self) -> str:
         if self._refusal is not None:
             self.refused = True
             return await asyncio.to_thread(self._said_refusal, _first_sentence(self._refusal))
@@ -362,6 +385,8 @@ class _Draft:
 
     def checked_finish(self) -> FinishReason:
         """Raises UpstreamError for an answer without an end, and for an end without an answer."""
+        if self.cut:
+            return "stop"
         if self._refusal is not None:
             return "not_found"
         known = self.finish_reason in get_args(FinishReason)
@@ -369,11 +394,26 @@ class _Draft:
             raise UpstreamError("incomplete", self.speaker.model.id)
         return cast(FinishReason, self.finish_reason)
 
+    def finish(self, finish_reason: FinishReason) -> FinishReason:
+        """Of all that was shown, of which the model did not write the last."""
+        if self.refused:
+            return "not_found"
+        return "stop" if self.cut else finish_reason
+
     def _check(self) -> Checked:
-        if self._gate is not None:
+        if self.cut:
+            self._read_again()
+        elif self._gate is not None:
             return self._gate.result()
         sources = Sources(self.prompt.passages, self.prompt.question)
         return checked(self.markers.plain, self.markers.marks, sources, self.prompt.passages)
+
+    def _read_again(self) -> None:
+        """Only what stands before the stop sequence is the answer, which may end in the middle of a sentence."""
+        again = MarkerFilter(len(self.prompt.passages), rejected=self.markers.rejected)
+        again.feed(self._stop.text)
+        again.flush()
+        self.markers = again
 
     def _through_gate(self) -> str:
         if self._gate is None:

@@ -39,6 +39,7 @@ from agent_service.pipeline.agents.framing import (
 from agent_service.pipeline.answering import Event, Speaker, answer
 from agent_service.pipeline.calling import Limits, Policy, Upstream
 from agent_service.pipeline.prompting import build_prompt
+from agent_service.pipeline.stopping import before_stop
 from agent_service.pipeline.tokens import split_model
 from agent_service.ports import Piece, Prompt, ToolCall, ToolLoop, ToolUser
 
@@ -226,7 +227,7 @@ class _Work:
 
     def _given_up(self) -> list[Event]:
         return [
-            DeltaEvent(text=GIVEN_UP),
+            DeltaEvent(text=before_stop(GIVEN_UP, self.request.stop)),
             CitationsEvent(citations=[], rejected=0),
             UsageEvent(**self._usage().model_dump()),
             DoneEvent(finish_reason="limit"),
@@ -261,7 +262,7 @@ class _Work:
         if said.reason == "tools" and not self._shown:
             self._limited = last
             return None if last else said.message
-        self._release(said)
+        self._release(said, self._usage())
         self._pieces.put_nowait(Piece(finish_reason=self._end(said, last=last), usage=self._usage()))
         return None
 
@@ -308,20 +309,20 @@ class _Work:
             async for piece in pieces:
                 said.take(piece)
                 if self._shown:
-                    self._pieces.put_nowait(Piece(text=piece.text))
+                    self._pieces.put_nowait(Piece(text=piece.text, usage=self._usage_with(said)))
                 elif len(said.text) > HELD_CHARS:
-                    self._release(said)
+                    self._release(said, self._usage_with(said))
                 if piece.finish_reason is not None:
                     break
         if said.reason is None or (said.reason == "stop" and not said.text.strip()):
             raise UpstreamError("incomplete", speaker.model.id)
 
-    def _release(self, said: "_Said") -> None:
-        """From here on it is the answer."""
+    def _release(self, said: "_Said", usage: Usage) -> None:
+        """From here on it is the answer. Who hears no more than this is told the usage up to here."""
         if not self._shown:
             self._shown = True
             self._calls.put_nowait(None)
-            self._pieces.put_nowait(Piece(text=said.text))
+            self._pieces.put_nowait(Piece(text=said.text, usage=usage))
 
     def _end(self, said: "_Said", *, last: bool) -> str | None:
         """Tools that are asked for after the answer has begun are not called."""
@@ -361,6 +362,12 @@ class _Work:
         read = min(reported.input_tokens, self._speaker.model.context_tokens)
         written = min(reported.output_tokens, self._prompt.max_output_tokens)
         self._spent.add(_usage(self._speaker, read, written, estimated=reported.estimated))
+
+    def _usage_with(self, said: "_Said") -> Usage:
+        """And of the step whose end has not come: an estimate."""
+        spent = self._spent
+        read, written = spent.read + -(-self._size // 4), spent.written + -(-characters([said.text]) // 4)
+        return _usage(self._speaker, read, written, estimated=True)
 
     def _usage(self) -> Usage:
         spent = self._spent

@@ -78,6 +78,18 @@ def test_several_steps_are_taken_and_paid_together(vendor: Vendor, emulator: Emu
 
 
 @one_vendor
+def test_steps_before_an_answer_that_was_cut_are_paid(vendor: Vendor, emulator: Emulator, start: Start) -> None:
+    order = 'CALL calculator {"expression": "2 * 12"}'
+    tools = {"knowledge_search": lambda _: {"content": order}, "calculator": lambda _: {"content": "SAY 24 kg"}}
+    uncut = last(converse(start(vendor), stepping(QUESTION, vendor), tools), "usage")
+    events = converse(start(vendor), stepping(QUESTION, vendor, stop=[" kg"]), tools)
+    assert text_of(events) == "24"
+    assert events[-1] == ("done", {"finish_reason": "stop"})
+    assert uncut["input_tokens"] / 3 < last(events, "usage")["input_tokens"] <= uncut["input_tokens"]
+    assert last(events, "usage")["output_tokens"] > 28
+
+
+@one_vendor
 def test_a_tool_that_was_not_offered_is_not_called(vendor: Vendor, emulator: Emulator, start: Start) -> None:
     tools = {"knowledge_search": lambda _: {"content": 'CALL send_mail {"to": "x@example.com"}', "passages": [DOG]}}
     events = converse(start(vendor), stepping(QUESTION, vendor), tools)
