@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
 
-from agent_service.contract import Hit, Image, Passage, StoredVector, ToolSpec, Turn, Usage
+from agent_service.contract import Image, Passage, StoredVector, ToolSpec, Turn, Usage
 
 Vector = list[float]
 
@@ -39,6 +39,16 @@ class StoredChunk:
     vector: Vector
 
 
+class Found(NamedTuple):
+    """A chunk that a search has found. Its ids are their sixteen bytes: a question finds two hundred chunks, of which
+    a few are told, and a UUID takes ten times as long to make and to compare."""
+
+    chunk: bytes
+    document: bytes
+    version: bytes
+    score: float
+
+
 class VectorStore(Protocol):
     """Every call but `namespaces` and `search_many` is confined to one namespace. Ids are upserted: repeating a call
     changes nothing. A search gives as many as it is asked for wherever there are so many, also of a few `documents`.
@@ -53,11 +63,11 @@ class VectorStore(Protocol):
 
     async def search(
         self, namespace: str, vector: Vector, limit: int, documents: Collection[UUID] | None = None
-    ) -> list[Hit]: ...
+    ) -> list[Found]: ...
 
     async def search_many(
         self, namespaces: Sequence[str], vector: Vector, limit: int, documents: Collection[UUID] | None = None
-    ) -> list[Hit]:
+    ) -> list[Found]:
         """The best of all of them together, which are of one embedding; unknown names are skipped."""
         ...
 
@@ -128,7 +138,7 @@ class Ranked:
     `namespaces` are those of the hits, best first, where many were asked.
     """
 
-    hits: list[Hit]
+    hits: list[Found]
     confidence: float
     namespaces: Sequence[str] = ()
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from agent_service.contract import Hit, NamespaceSet, RetrieveAcrossRequest, RetrieveResponse, Usage
+from agent_service.contract import NamespaceSet, RetrieveAcrossRequest, RetrieveResponse, Usage
 from agent_service.errors import Forbidden, UnknownNamespaces
 from agent_service.pipeline.answering import Speaker
 from agent_service.pipeline.fusing import best_of, scored
@@ -29,7 +29,7 @@ from agent_service.pipeline.retrieving import (
 )
 from agent_service.pipeline.storing import LexicalShelf, Reader, Shelf
 from agent_service.pipeline.tokens import no_usage
-from agent_service.ports import Lexicon, Vector
+from agent_service.ports import Found, Lexicon, Vector
 
 SETS_KEPT = 256
 NAMES_KEPT = 500_000
@@ -153,7 +153,7 @@ async def _meanings(
 def _place(names: tuple[str, ...], reader: Reader, shelf: Shelf, request: RetrieveAcrossRequest) -> Place:
     narrowed = () if request.documents is None else (request.documents,)
 
-    async def nearest(vector: Vector, limit: int) -> list[Hit]:
+    async def nearest(vector: Vector, limit: int) -> list[Found]:
         return await shelf.upstream.call(lambda: shelf.store.search_many(names, vector, limit, *narrowed), shelf.limits)
 
     return Place(reader, nearest)

@@ -3,19 +3,22 @@ as in Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retriev
 """
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from agent_service.contract import Hit
+from agent_service.ports import Found
 
 DIGITS = 6
 """Of a score: sums of floats come out differently in their last digits from one time to the next."""
-Scores = Mapping[int, tuple[float, Hit]]
-"""By chunk, before they are cut. Its id as a number: a UUID is ten times slower as a key, and there are two thousand
-look-ups to a question."""
+Scores = Mapping[bytes, tuple[float, Found]]
+"""By chunk, before they are cut."""
 BESIDE = 0.9
 """What the best hit of a further search term counts beside the best of the question itself."""
 
 
-def fused(lexical: Sequence[Hit], dense: Sequence[Hit], *, lexical_share: float, pool: int, limit: int) -> list[Hit]:
+def fused(
+    lexical: Sequence[Found], dense: Sequence[Found], *, lexical_share: float, pool: int, limit: int
+) -> list[Hit]:
     """Each list is best first and was asked for `pool` hits. Where the words find nothing the vectors' own similarities
     stay, cut to 0..1.
     """
@@ -23,22 +26,22 @@ def fused(lexical: Sequence[Hit], dense: Sequence[Hit], *, lexical_share: float,
 
 
 def scored(
-    lexical: Sequence[Hit],
-    dense: Sequence[Hit],
+    lexical: Sequence[Found],
+    dense: Sequence[Found],
     *,
     lexical_share: float,
     pool: int,
-    beside: Sequence[Sequence[Hit]] = (),
+    beside: Sequence[Sequence[Found]] = (),
 ) -> Scores:
     """`beside` are the rankings by words of further search terms: a chunk counts by the best that is said of it."""
     if not lexical and not any(beside):
-        return {hit.chunk.int: (hit.score, hit) for hit in dense}
+        return {hit.chunk: (hit.score, hit) for hit in dense}
     if not dense:
         lexical_share = 1.0
-    words = dict(zip((hit.chunk.int for hit in lexical), _stretched(lexical, pool), strict=True))
-    nearness = dict(zip((hit.chunk.int for hit in dense), _stretched(dense, pool), strict=True))
+    words = dict(zip((hit.chunk for hit in lexical), _stretched(lexical, pool), strict=True))
+    nearness = dict(zip((hit.chunk for hit in dense), _stretched(dense, pool), strict=True))
     terms = _best_beside(beside, pool)
-    hits = {hit.chunk.int: hit for ranking in (*beside, lexical, dense) for hit in ranking}
+    hits = {hit.chunk: hit for ranking in (*beside, lexical, dense) for hit in ranking}
     near_share = 1 - lexical_share
     return {
         chunk: (
@@ -54,25 +57,30 @@ def scored(
 
 def best_of(scores: Sequence[Scores], limit: int) -> list[Hit]:
     """Of one or several tellings of the scores; a chunk that is in several counts by the best."""
-    rounded: dict[int, float] = {}
-    hits: dict[int, Hit] = {}
+    best: dict[bytes, tuple[float, Found]] = {}
     for told in scores:
         for chunk, (score, hit) in told.items():
-            rounded[chunk] = max(rounded.get(chunk, 0.0), round(min(1.0, max(0.0, score)), DIGITS))
-            hits[chunk] = hit
-    order = sorted((-score, chunk) for chunk, score in rounded.items())[:limit]
-    return [hits[chunk].model_copy(update={"score": -score}) for score, chunk in order]
+            cut = round(min(1.0, max(0.0, score)), DIGITS)
+            if chunk not in best or best[chunk][0] < cut:
+                best[chunk] = (cut, hit)
+    order = sorted((-score, chunk) for chunk, (score, _) in best.items())[:limit]
+    return [_told(best[chunk][1], -score) for score, chunk in order]
 
 
-def _best_beside(beside: Sequence[Sequence[Hit]], pool: int) -> dict[int, float]:
-    scores: dict[int, float] = {}
+def _told(found: Found, score: float) -> Hit:
+    chunk, document, version, _ = found
+    return Hit(chunk=UUID(bytes=chunk), document=UUID(bytes=document), version=UUID(bytes=version), score=score)
+
+
+def _best_beside(beside: Sequence[Sequence[Found]], pool: int) -> dict[bytes, float]:
+    scores: dict[bytes, float] = {}
     for ranking in beside:
         for hit, score in zip(ranking, _stretched(ranking, pool), strict=True):
-            scores[hit.chunk.int] = max(scores.get(hit.chunk.int, 0.0), score)
+            scores[hit.chunk] = max(scores.get(hit.chunk, 0.0), score)
     return scores
 
 
-def _stretched(hits: Sequence[Hit], pool: int) -> list[float]:
+def _stretched(hits: Sequence[Found], pool: int) -> list[float]:
     """The best is 1. The last is 0 where there may be more behind it; a list that ended by itself ends at no score."""
     if not hits:
         return []

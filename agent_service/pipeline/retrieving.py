@@ -18,7 +18,7 @@ from agent_service.pipeline.lexical import MOST_LANGUAGES, asked
 from agent_service.pipeline.rewriting import Standing, by_model, by_words
 from agent_service.pipeline.storing import LexicalShelf, Reader, Shelf
 from agent_service.pipeline.tokens import no_usage
-from agent_service.ports import Lexicon, Ranked, Vector
+from agent_service.ports import Found, Lexicon, Ranked, Vector
 
 POOL = 100
 """Hits of each ranking that are fused."""
@@ -48,7 +48,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    hits: list[Hit] = field(default_factory=list)
+    hits: list[Found] = field(default_factory=list)
     usage: Usage | None = None
     timings: dict[str, float] = field(default_factory=dict)
 
@@ -58,7 +58,7 @@ class Place:
     """Where to search by meaning: one namespace, or many of one embedding."""
 
     reader: Reader
-    nearest: Callable[[Vector, int], Awaitable[list[Hit]]]
+    nearest: Callable[[Vector, int], Awaitable[list[Found]]]
 
 
 async def retrieve(
@@ -72,7 +72,7 @@ async def retrieve(
     async def lexicon(lexical: LexicalShelf) -> Lexicon | None:
         return await lexical.upstream.call(lambda: lexical.index.lexicon(namespace), lexical.limits)
 
-    async def nearest(vector: Vector, limit: int) -> list[Hit]:
+    async def nearest(vector: Vector, limit: int) -> list[Found]:
         return await shelf.upstream.call(lambda: shelf.store.search(namespace, vector, limit, *narrowed), shelf.limits)
 
     terms = (*request.terms, *standing.terms)
@@ -189,7 +189,7 @@ def answered(
     )
 
 
-def confidence(ranked: Ranked | None, dense: Sequence[Hit], share: float) -> float:
+def confidence(ranked: Ranked | None, dense: Sequence[Found], share: float) -> float:
     """Half of it is the words, the other half how near the nearest passage and that of the best words are: a passage
     that has a question's words by chance is seldom near it."""
     if ranked is None:
@@ -201,12 +201,12 @@ def confidence(ranked: Ranked | None, dense: Sequence[Hit], share: float) -> flo
     return round(min(1.0, sure if share >= TRUSTED_SHARE else max(sure, nearest)), 4)
 
 
-def _nearness(best: Sequence[Hit], dense: Sequence[Hit]) -> float:
+def _nearness(best: Sequence[Found], dense: Sequence[Found]) -> float:
     """Of the passage that the words find best; one that is behind the others is as near as the last of them."""
     if not best:
         return 0.0
-    wanted = best[0].chunk.int
-    return max(0.0, next((hit.score for hit in dense if hit.chunk.int == wanted), dense[-1].score))
+    wanted = best[0].chunk
+    return max(0.0, next((hit.score for hit in dense if hit.chunk == wanted), dense[-1].score))
 
 
 def milliseconds_since(start: float) -> float:

@@ -14,8 +14,8 @@ from uuid import UUID
 
 from pgvector import HalfVector
 
-from agent_service.contract import Hit, StoredVector
-from agent_service.ports import StoredChunk, Vector
+from agent_service.contract import StoredVector
+from agent_service.ports import Found, StoredChunk, Vector
 from agent_service.providers.graphs import GRAPH_FROM, Graph, Graphs
 from agent_service.providers.postgres import WHICH, Database, which
 from agent_service.settings import Settings
@@ -33,7 +33,7 @@ _DELETE = f"delete from vectors.vector where {_OF} and {WHICH}"  # noqa: S608 - 
 _COUNT = f"select count(*) from vectors.vector where {_OF} and {WHICH}"  # noqa: S608
 _PRESENT = f"select chunk from vectors.vector where {_OF} and chunk = any(%(ids)s)"  # noqa: S608
 _NEAREST = """
-    select chunk, document, version, -(embedding <#> %(vector)s) as score
+    select uuid_send(chunk), uuid_send(document), uuid_send(version), -(embedding <#> %(vector)s) as score
     from vectors.vector
     where {where} and vector_dims(embedding) = %(dimension)s
     order by embedding <#> %(vector)s, chunk
@@ -140,7 +140,7 @@ class PgvectorStore:
 
     async def search(
         self, namespace: str, vector: Vector, limit: int, documents: Collection[UUID] | None = None
-    ) -> list[Hit]:
+    ) -> list[Found]:
         asked = _asked(vector, limit) | {"namespace": namespace}
         if documents is not None:
             return await self._found(_SEARCH_DOCUMENTS, asked | {"documents": list(documents)})
@@ -153,7 +153,7 @@ class PgvectorStore:
 
     async def search_many(
         self, namespaces: Sequence[str], vector: Vector, limit: int, documents: Collection[UUID] | None = None
-    ) -> list[Hit]:
+    ) -> list[Found]:
         known = await self._sizes(tuple(namespaces))
         asked = _asked(vector, limit) | known.parameters
         if documents is not None:
@@ -216,13 +216,10 @@ class PgvectorStore:
             self._known[namespaces] = (time.monotonic() + KNOWN_SECONDS, known)
         return known
 
-    async def _found(self, statement: str, parameters: dict[str, Any]) -> list[Hit]:
+    async def _found(self, statement: str, parameters: dict[str, Any]) -> list[Found]:
         async with self.database.connection() as connection:
             rows = await (await connection.execute(statement.encode(), parameters, binary=True)).fetchall()
-        return [
-            Hit(chunk=chunk, document=document, version=version, score=score)
-            for chunk, document, version, score in rows
-        ]
+        return [Found(*row) for row in rows]
 
 
 def _asked(vector: Vector, limit: int) -> dict[str, Any]:
@@ -237,5 +234,5 @@ def by_graph(graph: Graph, further: str = "true") -> str:
             from {GRAPH_FROM.format(condition=graph.condition)} and {further}
             order by {graph.expression} <#> %(vector)s limit %(limit)s
         )
-        select chunk, document, version, -distance from near order by distance, chunk
+        select uuid_send(chunk), uuid_send(document), uuid_send(version), -distance from near order by distance, chunk
     """  # noqa: S608 - numbers and constants

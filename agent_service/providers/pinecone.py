@@ -16,9 +16,9 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from agent_service.contract import Hit, StoredVector
+from agent_service.contract import StoredVector
 from agent_service.errors import UpstreamError
-from agent_service.ports import StoredChunk, Vector
+from agent_service.ports import Found, StoredChunk, Vector
 from agent_service.providers.batches import few_at_a_time
 from agent_service.providers.pinecone_index import SEEN, UPSTREAM, WRITTEN, PineconeIndex
 from agent_service.settings import Settings
@@ -70,7 +70,7 @@ class PineconeStore:
 
     async def search(
         self, namespace: str, vector: Vector, limit: int, documents: Collection[UUID] | None = None
-    ) -> list[Hit]:
+    ) -> list[Found]:
         name = _checked(namespace)
         if documents is not None and not documents:
             return []  # the vendor refuses a choice of none
@@ -78,17 +78,17 @@ class PineconeStore:
         find = (await self._index.store()).similarity_search_by_vector_with_score
         return await self._index.call(
             lambda: [
-                Hit(chunk=found.id, document=found.page_content, version=found.metadata["version"], score=score)
+                Found(_bytes(found.id), _bytes(found.page_content), _bytes(found.metadata["version"]), score)
                 for found, score in find(vector, k=limit, namespace=name, filter=chosen)
             ]
         )
 
     async def search_many(
         self, namespaces: Sequence[str], vector: Vector, limit: int, documents: Collection[UUID] | None = None
-    ) -> list[Hit]:
+    ) -> list[Found]:
         """A query is of one namespace: only the first MOST_NAMESPACES are asked, a few at a time."""
 
-        async def asked(names: Sequence[str]) -> list[Hit]:
+        async def asked(names: Sequence[str]) -> list[Found]:
             return await self.search(names[0], vector, limit, documents)
 
         lists = await few_at_a_time(asked, namespaces[:MOST_NAMESPACES], size=1, limit=NAMESPACES_IN_FLIGHT)
@@ -240,6 +240,11 @@ def _checked(namespace: str) -> str:
     if not namespace.strip() or namespace == "__default__":
         raise ValueError("a namespace is needed")
     return namespace
+
+
+def _bytes(told: object) -> bytes:
+    """Raises ValueError: ids of ours are UUIDs."""
+    return UUID(str(told)).bytes
 
 
 def _filter(document: UUID | None, version: UUID | None, keep_version: UUID | None) -> Filter | None:

@@ -9,20 +9,25 @@ import struct
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
 
-from agent_service.contract import Hit, StoredVector
-from agent_service.ports import Asked, LexicalChunk, Lexicon, Ranked
+from agent_service.contract import StoredVector
+from agent_service.ports import Asked, Found, LexicalChunk, Lexicon, Ranked
 from agent_service.providers.binary_copy import int4_array, integer_rows, rows
 from agent_service.providers.postgres import WHICH, Connection, Database, which
 from agent_service.providers.ranking import parameters, statement
 
 NAME = "lexical index"
 KNOWN_SECONDS = 5.0
-KNOWN_SETS = 64
+KNOWN_SETS = 1000
 """How long and of how many sets of namespaces it is remembered what they hold: of ten thousand it takes a while."""
+COMMON_SECONDS = 60.0
+COMMON_SETS = 1000
+"""How long and of how many namespaces it is remembered which of their terms are common: to count those anew takes most
+of a search's time."""
 DELETED_AT_ONCE = 1000
 _INT4, _INT2 = struct.Struct("!i"), struct.Struct("!h")
 
@@ -96,6 +101,7 @@ class PostingIndex:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._known: dict[tuple[str, ...], tuple[float, Lexicon | None]] = {}
+        self._common: dict[int, tuple[float, frozenset[int]]] = {}
 
     async def present(self, namespace: str, ids: Sequence[UUID]) -> set[UUID]:
         parameters = {"namespace": namespace, "ids": list(ids)}
@@ -109,7 +115,7 @@ class PostingIndex:
             return
         lexicon, first = await self._numbers(namespace, len(chunks))
         known = {"lexicon": lexicon, "ids": [chunk.id for chunk in chunks]}
-        async with self._changing() as connection:
+        async with self._changing(namespace) as connection:
             if await (await connection.execute(_ANY, known)).fetchone():
                 await connection.execute(_LOCK, (namespace,))
                 await connection.execute(_DELETE, known)
@@ -119,13 +125,13 @@ class PostingIndex:
 
     async def lexicon(self, namespace: str) -> Lexicon | None:
         """None where the namespace has no chunks."""
-        return await self._together([namespace])
+        return await self.lexicon_of([namespace])
 
     async def lexicon_of(self, namespaces: Sequence[str]) -> Lexicon | None:
-        """Kept for some seconds: what was stored meanwhile is found, but counts only then."""
+        """Kept for some seconds: what another process has stored meanwhile is found, but counts only then."""
         asked = tuple(namespaces)
         until, known = self._known.get(asked, (0.0, None))
-        if until < time.monotonic():
+        if known is None or until < time.monotonic():
             known = await self._together(asked)
             if len(self._known) >= KNOWN_SETS:
                 self._known.clear()
@@ -135,14 +141,11 @@ class PostingIndex:
     async def search(
         self, lexicon: Lexicon, asked: Sequence[Asked], limit: int, documents: Collection[UUID] | None = None
     ) -> Ranked:
-        many = len(lexicon.keys) > 1
-        given = parameters(lexicon, asked, limit, documents)
-        async with self.database.connection() as connection:
-            cursor = await connection.execute(_SEARCH[many, documents is not None].encode(), given, binary=True)
-            rows = await cursor.fetchall()
-        hits = [Hit(chunk=row[0], document=row[1], version=row[2], score=row[3]) for row in rows]
-        confidence = max((min(1.0, row[4] / row[5]) for row in rows), default=0.0)
-        return Ranked(hits, confidence, [row[6] for row in rows] if many else ())
+        if rarer := self._rarer(lexicon, asked):
+            ranked = await self._ranked(lexicon, rarer, limit, documents)
+            if ranked.hits:
+                return ranked
+        return await self._ranked(lexicon, asked, limit, documents)
 
     async def delete(
         self, namespace: str, document: UUID | None, version: UUID | None, keep_version: UUID | None
@@ -179,6 +182,39 @@ class PostingIndex:
     async def aclose(self) -> None:
         await self.database.aclose()
 
+    async def _ranked(
+        self, lexicon: Lexicon, asked: Sequence[Asked], limit: int, documents: Collection[UUID] | None
+    ) -> Ranked:
+        many = len(lexicon.keys) > 1
+        given = parameters(lexicon, asked, limit, documents)
+        async with self.database.connection() as connection:
+            cursor = await connection.execute(_SEARCH[many, documents is not None].encode(), given, binary=True)
+            rows = await cursor.fetchall()
+        if rows and not many:
+            self._remember(lexicon.keys[0], rows[0][6])
+        hits = [Found(*row[:4]) for row in rows]
+        confidence = max((min(1.0, row[4] / row[5]) for row in rows), default=0.0)
+        return Ranked(hits, confidence, [row[7] for row in rows] if many else ())
+
+    def _rarer(self, lexicon: Lexicon, asked: Sequence[Asked]) -> list[Asked]:
+        """Without the terms that are known to be common; empty where there are none, or nothing else."""
+        until, common = self._common.get(lexicon.keys[0], (0.0, frozenset()))
+        if len(lexicon.keys) > 1 or until < time.monotonic() or not any(one.forms & common for one in asked):
+            return []
+        left = [replace(one, forms=one.forms - common) for one in asked]
+        return [one for one in left if one.forms]
+
+    def _remember(self, lexicon: int, common: Sequence[int] | None) -> None:
+        if not common:
+            return
+        until, known = self._common.get(lexicon, (0.0, frozenset()))
+        now = time.monotonic()
+        if until < now:
+            until, known = now + COMMON_SECONDS, frozenset()
+        if len(self._common) >= COMMON_SETS:
+            self._common.clear()
+        self._common[lexicon] = (until, known.union(common))
+
     async def _together(self, namespaces: Sequence[str]) -> Lexicon | None:
         async with self.database.connection() as connection:
             rows = await (await connection.execute(_LEXICON, (list(namespaces),), binary=True)).fetchall()
@@ -188,7 +224,7 @@ class PostingIndex:
         return Lexicon(keys, [row[1] for row in rows], sum(row[2] for row in rows), sum(row[3] for row in rows))
 
     async def _delete_some(self, chosen: dict[str, str | UUID | None]) -> int:
-        async with self._changing() as connection:
+        async with self._changing(str(chosen["namespace"])) as connection:
             row = await (await connection.execute(_LOCK, (chosen["namespace"],))).fetchone()
             if row is None:
                 return 0
@@ -207,10 +243,13 @@ class PostingIndex:
         return lexicon, numbered - count
 
     @asynccontextmanager
-    async def _changing(self) -> AsyncIterator[Connection]:
-        async with self.database.connection() as connection, connection.transaction():
-            await connection.execute(_BY_INDEX)
-            yield connection
+    async def _changing(self, namespace: str) -> AsyncIterator[Connection]:
+        try:
+            async with self.database.connection() as connection, connection.transaction():
+                await connection.execute(_BY_INDEX)
+                yield connection
+        finally:
+            self._known.pop((namespace,), None)
 
 
 async def _insert(connection: Connection, lexicon: int, first: int, chunks: Sequence[LexicalChunk]) -> None:

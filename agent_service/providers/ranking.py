@@ -2,6 +2,7 @@
 statements of PostgreSQL: in one namespace, or in several as if they were one.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
@@ -12,6 +13,11 @@ from agent_service.ports import Asked, Lexicon
 K1, B = 1.2, 0.75
 FEWEST_CHUNKS = 50
 """Of a smaller namespace no term is rare; for the confidence it counts as one of so many chunks."""
+COMMON_FROM = 1000
+"""Chunks of a namespace in which a term of more than half of them is looked for only where the question has no rarer
+one: it tells no chunk from another, in the formula's first form it even counts against one, and reading all its
+postings takes longer than all else. What is smaller is searched fast with all terms.
+"""
 GROUP_BITS = 8
 """So many lexicons lie together in the postings' index, a power of two. A term of many namespaces is looked up once for
 each group, and a single namespace's postings still lie close together."""
@@ -42,27 +48,31 @@ _CHOSEN = """
     ),
 """
 _SEARCH = """
-    with {space} {chosen} asked as materialized (
+    with {space} {chosen} known as materialized (
         select part, term, weight * ln(1 + (greatest(%(n)s::int - df, 0) + 0.5) / (df + 0.5)) as weight,
-            weight * ln(1 + (greatest(%(n)s::int, %(fewest)s::int) - least(df, %(n)s::int) + 0.5) / (df + 0.5)) as sure
+            weight * ln(1 + (greatest(%(n)s::int, %(fewest)s::int) - least(df, %(n)s::int) + 0.5) / (df + 0.5)) as sure,
+            df, df > %(most)s::float8 as common
         from (
             select given.part, given.term, given.weight::float8, (select count(*) {postings})::float8 as df
             from unnest(%(parts)s::int[], %(terms)s::int[], %(weights)s::float8[]) as given (part, term, weight)
             offset 0
-        ) known
+        ) counted
+    ), asked as materialized (
+        select * from known where not common or not exists (select from known where df > 0 and not common)
     ), best as (
         select lexicon, number, sum(given.weight * full_tf) as score, sum(given.sure * full_tf) as sure
         from asked given
         cross join lateral (
-            select lexicon, number,
-                tf / (tf + %(k1)s::float8 * (1 - %(b)s::float8 + %(b)s::float8 * len / %(mean)s::float8)) as full_tf
+            select lexicon, number, tf / (tf + %(shortest)s::float8 + %(longer)s::float8 * len) as full_tf
             {postings} {among}
             offset 0
         ) found
+        where given.df > 0
         group by lexicon, number order by score desc, lexicon, number limit %(limit)s::int
     )
-    select chunk.chunk, chunk.document, chunk.version, best.score, best.sure,
-        (select sum(most) from (select max(sure) as most from asked group by part) parts) as all_sure {name}
+    select uuid_send(chunk.chunk), uuid_send(chunk.document), uuid_send(chunk.version), best.score, best.sure,
+        (select sum(most) from (select max(sure) as most from asked group by part) parts) as all_sure,
+        (select array_agg(term) from known where common) as common {name}
     from best join vectors.lexical_chunk chunk on chunk.lexicon = best.lexicon and chunk.number = best.number {names}
     order by best.score desc, chunk.chunk
 """
@@ -72,8 +82,8 @@ from joining the terms with all postings of the namespace, which it takes for fe
 
 
 def statement(*, many: bool, documents: bool) -> str:
-    """Its rows: chunk, document, version, score, what of it counts for the confidence, the most that could, and of many
-    the namespace."""
+    """Its rows: chunk, document and version as bytes, score, what of it counts for the confidence, the most that could,
+    the common terms, and of many the namespace."""
     return _SEARCH.format(
         space=_SPACE if many else "",
         chosen=_CHOSEN.format(lexicon="any (%(lexicons)s::int[])" if many else "%(lexicon)s::int") if documents else "",
@@ -95,10 +105,10 @@ def parameters(
         "terms": [term for _, term, _ in given],
         "weights": [weight for _, _, weight in given],
         "n": lexicon.chunks,
-        "mean": max(1.0, lexicon.words / lexicon.chunks),
         "fewest": FEWEST_CHUNKS,
-        "k1": K1,
-        "b": B,
+        "most": lexicon.chunks / 2 if lexicon.chunks >= COMMON_FROM else math.inf,
+        "shortest": K1 * (1 - B),
+        "longer": K1 * B / max(1.0, lexicon.words / lexicon.chunks),
         "limit": limit,
         "documents": None if documents is None else list(documents),
     }

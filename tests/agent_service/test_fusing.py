@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from agent_service.contract import Hit
 from agent_service.pipeline.fusing import fused
+from agent_service.ports import Found
 
 POOL = 5
 
 
-def ranking(scores: dict[int, float]) -> list[Hit]:
+def ranking(scores: dict[int, float]) -> list[Found]:
     return [
-        Hit(chunk=UUID(int=number), document=UUID(int=1), version=UUID(int=2), score=score)
+        Found(UUID(int=number).bytes, UUID(int=1).bytes, UUID(int=2).bytes, score)
         for number, score in sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:POOL]
     ]
 
@@ -66,7 +67,7 @@ def test_any_two_rankings_give_one(
     lexical: dict[int, float], dense: dict[int, float], share: float, limit: int
 ) -> None:
     hits = found(lexical, dense, share=share, limit=limit)
-    given_to_it = {hit.chunk for hit in (*ranking(lexical), *ranking(dense))}
+    given_to_it = {UUID(bytes=hit.chunk) for hit in (*ranking(lexical), *ranking(dense))}
     assert len(hits) == min(limit, len(given_to_it)) == len({hit.chunk for hit in hits})
     assert {hit.chunk for hit in hits} <= given_to_it
     assert all(0 <= hit.score <= 1 for hit in hits)

@@ -28,7 +28,9 @@ async def test_a_question_finds_its_text_and_is_answered_from_it(
         ]
         await catalogue.store.upsert("bot", chunks)
         hits = await catalogue.store.search("bot", (await embedder.embed_query(QUESTION)).vectors[0], 2)
-        passages = [Passage(id=hit.chunk, title="Guide", text=TEXTS[hit.chunk.int]) for hit in hits]
+        passages = [
+            Passage(id=UUID(bytes=hit.chunk), title="Guide", text=TEXTS[UUID(bytes=hit.chunk).int]) for hit in hits
+        ]
         message = question_with_passages(QUESTION, passages)
         prompt = Prompt("", (), message, QUESTION, passages, temperature=0, max_output_tokens=100)
         model = catalogue.chat_model(catalogue.default_chat_model)

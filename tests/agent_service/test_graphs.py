@@ -123,7 +123,9 @@ async def test_a_small_bot_beside_large_ones_gets_all_its_rows(store: PgvectorSt
     await fill(store, "small", SMALL, seed=2)
     await store.maintain()
     asked = vector(random.Random(3))
-    assert [hit.chunk for hit in await store.search("small", asked, 20)] == await exactly(store, ["small"], asked, 20)
+    assert [UUID(bytes=hit.chunk) for hit in await store.search("small", asked, 20)] == await exactly(
+        store, ["small"], asked, 20
+    )
 
 
 async def test_many_small_bots_together_are_searched_by_the_graph_over_all(store: PgvectorStore) -> None:
@@ -134,10 +136,12 @@ async def test_many_small_bots_together_are_searched_by_the_graph_over_all(store
     await fill(store, "bot-more", SMALL, seed=77)
     assert await store.maintain() == ["built graph_all_64"]
     asked = vector(random.Random(4))
-    found = [hit.chunk for hit in await store.search_many(everybody, asked, 100)]
+    found = [UUID(bytes=hit.chunk) for hit in await store.search_many(everybody, asked, 100)]
     assert len(set(found) & set(await exactly(store, everybody, asked, 100))) >= 97
     some = everybody[:2]
-    assert [hit.chunk for hit in await store.search_many(some, asked, 38)] == await exactly(store, some, asked, 38)
+    assert [UUID(bytes=hit.chunk) for hit in await store.search_many(some, asked, 38)] == await exactly(
+        store, some, asked, 38
+    )
     assert await store.search_many(["nobody"], asked, 10) == []
 
 
@@ -151,7 +155,7 @@ async def test_a_search_over_few_of_many_gives_all_its_rows_though_the_graph_giv
     async with store.database.connection() as connection:
         await connection.execute("set hnsw.iterative_scan = off")
     asked = vector(random.Random(6))
-    assert [hit.chunk for hit in await store.search_many(["far"], asked, SMALL)] == await exactly(
+    assert [UUID(bytes=hit.chunk) for hit in await store.search_many(["far"], asked, SMALL)] == await exactly(
         store, ["far"], asked, SMALL
     )
 
@@ -162,7 +166,7 @@ async def test_chosen_documents_of_a_large_bot_are_searched_exactly(store: Pgvec
     chosen = [UUID(int=7), UUID(int=8)]
     found = await store.search("large", vector(random.Random(8)), 15, chosen)
     assert len(found) == 15
-    assert {hit.document for hit in found} <= set(chosen)
+    assert {UUID(bytes=hit.document) for hit in found} <= set(chosen)
     assert {hit.chunk for hit in await store.search_many(["large"], vector(random.Random(8)), 15, chosen)} == {
         hit.chunk for hit in found
     }
@@ -206,9 +210,9 @@ async def test_what_is_written_while_a_graph_is_there_is_found_and_what_is_delet
     asked = vector(random.Random(11))
     late = StoredChunk(uuid4(), UUID(int=999), UUID(int=1), asked)
     await store.upsert("large", [late])
-    assert (await store.search("large", asked, 50))[0].chunk == late.id
+    assert (await store.search("large", asked, 50))[0].chunk == late.id.bytes
     await store.delete("large", UUID(int=999), None, None)
-    found = [hit.chunk for hit in await store.search("large", asked, 50)]
+    found = [UUID(bytes=hit.chunk) for hit in await store.search("large", asked, 50)]
     assert len(found) == 50
     assert late.id not in found
 

@@ -38,12 +38,13 @@ async def test_storing_again_replaces(store: PgvectorStore, namespace: str) -> N
     second = chunk(0.0, 1.0, chunk_id=first.id)
     await store.upsert(namespace, [second])
     [hit] = await store.search(namespace, [0.0, 1.0], 10)
-    assert (hit.chunk, hit.document, hit.version, hit.score) == (first.id, second.document, second.version, 1.0)
+    assert [UUID(bytes=one) for one in hit[:3]] == [first.id, second.document, second.version]
+    assert hit.score == 1.0
 
 
 async def test_equal_scores_come_in_a_fixed_order(store: PgvectorStore, namespace: str) -> None:
     await store.upsert(namespace, [chunk(1.0, 0.0) for _ in range(20)])
-    found = [hit.chunk for hit in await store.search(namespace, [1.0, 0.0], 20)]
+    found = [UUID(bytes=hit.chunk) for hit in await store.search(namespace, [1.0, 0.0], 20)]
     assert found == sorted(found)
 
 
@@ -153,7 +154,7 @@ async def test_chosen_documents_give_all_rows_that_they_have(store: PgvectorStor
     await store.upsert(namespace, [near, *far])
     documents = [one.document for one in far[:3]]
     found = await store.search(namespace, [1.0, 0.0], 10, documents)
-    assert {hit.document for hit in found} == set(documents)
+    assert {UUID(bytes=hit.document) for hit in found} == set(documents)
     assert await store.search(namespace, [1.0, 0.0], 10, []) == []
 
 
@@ -163,10 +164,10 @@ async def test_many_namespaces_are_searched_as_one(store: PgvectorStore, namespa
     for name, one in zip(names, chunks, strict=True):
         await store.upsert(name, [one])
     ids = [one.id for one in chunks]
-    assert [hit.chunk for hit in await store.search_many([*names, "nobody"], [0.0, 1.0], 10)] == ids[::-1]
-    assert [hit.chunk for hit in await store.search_many(names[:2], [0.0, 1.0], 1)] == [ids[1]]
+    assert [UUID(bytes=hit.chunk) for hit in await store.search_many([*names, "nobody"], [0.0, 1.0], 10)] == ids[::-1]
+    assert [UUID(bytes=hit.chunk) for hit in await store.search_many(names[:2], [0.0, 1.0], 1)] == [ids[1]]
     chosen = await store.search_many(names, [0.0, 1.0], 10, [chunks[0].document])
-    assert [hit.chunk for hit in chosen] == [ids[0]]
+    assert [UUID(bytes=hit.chunk) for hit in chosen] == [ids[0]]
 
 
 async def test_vectors_that_were_there_before_the_namespaces_had_numbers_stay(

@@ -163,8 +163,37 @@ async def test_scores_are_bm25_as_in_the_formula(index: PostingIndex, namespace:
     def score(count: int, length: int) -> float:
         return weight * count / (count + K1 * (1 - B + B * length / mean))
 
-    assert {hit.chunk.int: pytest.approx(hit.score) for hit in ranked.hits} == {1: score(1, 2), 2: score(2, 5)}
+    found = {UUID(bytes=hit.chunk).int: pytest.approx(hit.score) for hit in ranked.hits}
+    assert found == {1: score(1, 2), 2: score(2, 5)}
     assert ranked.hits == sorted(ranked.hits, key=lambda hit: -hit.score)
+
+
+async def test_a_term_of_most_chunks_is_looked_for_only_where_there_is_no_rarer_one(
+    index: PostingIndex, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {number: "The oil price" for number in range(1, 12)} | {12: "The oil embargo", 13: "Grain"}
+    await index.upsert(namespace, [chunk(text, number) for number, text in texts.items()])
+    every = [(await search(index, namespace, question)).hits for question in ("oil embargo", "oil", "oil zebra")]
+    assert [len(hits) for hits in every] == [12, 12, 12]
+    monkeypatch.setattr(ranking, "COMMON_FROM", 13)
+    for _ in range(2):  # the second time it is known which terms are common
+        ranked = await search(index, namespace, "oil embargo")
+        assert [UUID(bytes=hit.chunk).int for hit in ranked.hits] == [12]
+        assert every[0][0].score / 2 < ranked.hits[0].score < every[0][0].score
+        assert [(await search(index, namespace, question)).hits for question in ("oil", "oil zebra")] == every[1:]
+
+
+async def test_what_is_common_is_asked_again_after_a_while(
+    index: PostingIndex, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "COMMON_FROM", 3)
+    monkeypatch.setattr(postings, "COMMON_SECONDS", 0.2)
+    await index.upsert(namespace, [chunk("The oil price", 1), chunk("The oil ship", 2), chunk("Grain", 3)])
+    assert [UUID(bytes=hit.chunk).int for hit in (await search(index, namespace, "oil price")).hits] == [1]
+    await index.upsert(namespace, [chunk("Winter harvest", number) for number in range(4, 9)])
+    await asyncio.sleep(0.25)
+    found = (await search(index, namespace, "oil price")).hits
+    assert sorted(UUID(bytes=hit.chunk).int for hit in found) == [1, 2]
 
 
 async def test_another_namespace_has_its_own_words_and_counts(
@@ -173,7 +202,7 @@ async def test_another_namespace_has_its_own_words_and_counts(
     mine, other = [chunk("The oil price")], [chunk("The oil harvest"), chunk("Grain")]
     await index.upsert(namespace, mine)
     await index.upsert(f"{namespace}x", other)
-    assert [hit.chunk for hit in (await search(index, namespace, "oil harvest grain")).hits] == [mine[0].id]
+    assert [hit.chunk for hit in (await search(index, namespace, "oil harvest grain")).hits] == [mine[0].id.bytes]
     assert await index.delete(f"{namespace}x", None, None, None) == 2
     assert stored(agent_database_url, namespace) == recounted({mine[0].id: mine[0]})
     assert await index.present(f"{namespace}x", [mine[0].id]) == set()
@@ -241,7 +270,8 @@ async def test_chosen_documents_keep_the_scores_they_have_among_all(index: Posti
     terms = asked("winter oil", lexicon.languages)
     every = {hit.chunk: hit.score for hit in (await index.search(lexicon, terms, 10)).hits}
     some = (await index.search(lexicon, terms, 10, [UUID(int=1), UUID(int=2), UUID(int=3)])).hits
-    assert {hit.chunk.int: hit.score for hit in some} == {number: every[UUID(int=number)] for number in (1, 2)}
+    of_both = [UUID(int=number).bytes for number in (1, 2)]
+    assert {hit.chunk: hit.score for hit in some} == {one: every[one] for one in of_both}
     assert (await index.search(lexicon, terms, 10, [])).hits == []
 
 
@@ -262,7 +292,7 @@ async def test_many_namespaces_are_ranked_as_if_they_were_one(index: PostingInde
     many, one = [await index.search(lexicon, terms, 1000) for lexicon in (together, alone)]
     assert {hit.chunk: pytest.approx(hit.score) for hit in many.hits} == {hit.chunk: hit.score for hit in one.hits}
     assert many.confidence == pytest.approx(one.confidence)
-    assert [names[hit.chunk.int - 1] for hit in many.hits] == list(many.namespaces)
+    assert [names[UUID(bytes=hit.chunk).int - 1] for hit in many.hits] == list(many.namespaces)
     assert await index.lexicon_of(["nobody"]) is None
 
 

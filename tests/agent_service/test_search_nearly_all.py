@@ -1,7 +1,7 @@
 """A search over nearly all namespaces there are goes by the few others: it finds just what it finds by the list."""
 
 from collections.abc import AsyncIterator, Sequence
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -30,7 +30,7 @@ async def filled(store: PgvectorStore, count: int) -> list[tuple[str, StoredChun
 
 
 async def found_in(store: PgvectorStore, chosen: Sequence[tuple[str, StoredChunk]]) -> list[object]:
-    return [hit.chunk for hit in await store.search_many([name for name, _ in chosen], [1.0, 0.0], 100)]
+    return [UUID(bytes=hit.chunk) for hit in await store.search_many([name for name, _ in chosen], [1.0, 0.0], 100)]
 
 
 @pytest.mark.parametrize("large", [True, False])
