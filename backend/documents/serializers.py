@@ -23,7 +23,11 @@ class UploadInput(serializers.Serializer[Any]):
     """`multipart/form-data`. The title, of one file, is the file's name where none is given; `link` is shown with
     citations; with `review` nothing is embedded before you approve what was read."""
 
-    file = serializers.ListField(child=serializers.FileField(allow_empty_file=True), allow_empty=False)
+    file = serializers.ListField(
+        child=serializers.FileField(allow_empty_file=True),
+        allow_empty=False,
+        style={"base_template": "input.html", "input_type": "file"},
+    )
     title = serializers.CharField(max_length=TITLE_CHARS, required=False, allow_blank=True, default="")
     link = LinkField(max_length=LINK_CHARS, required=False, allow_blank=True, default="")
     review = serializers.BooleanField(required=False, default=False)

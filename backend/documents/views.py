@@ -6,12 +6,13 @@ from django.http import HttpRequest, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics, status
-from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from backend.core import throttling
+from backend.core.browsing import BrowsablePages
 from backend.core.deferred import Deferred
 from backend.core.event_stream import EventStreamRenderer, as_json, event_stream
 from backend.core.idempotency import idempotent
@@ -162,7 +163,7 @@ class _StreamResponse(Response):
 class EventsView(OwnBot, APIView):
     """What happens to a bot's documents, as it happens."""
 
-    renderer_classes = [EventStreamRenderer, JSONRenderer, BrowsableAPIRenderer]
+    renderer_classes = [EventStreamRenderer, JSONRenderer, BrowsablePages]
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:

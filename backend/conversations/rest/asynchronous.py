@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponseBase
-from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,6 +22,7 @@ from backend.conversations.questions.opening import OpenedTurn, RequestKey
 from backend.conversations.rest.serializers import AnswerOutput
 from backend.conversations.rest.streaming import frames_of
 from backend.core.api import error_body
+from backend.core.browsing import BrowsablePages
 from backend.core.database import in_database
 from backend.core.deferred import Deferred
 from backend.core.event_stream import EventStreamRenderer, as_json, event_stream
@@ -53,7 +54,7 @@ def request_key(request: Request) -> RequestKey | None:
 class TurnView(APIView):
     """A DRF view whose responses may be a TurnResponse or an AttachResponse."""
 
-    renderer_classes = [JSONRenderer, BrowsableAPIRenderer, EventStreamRenderer]
+    renderer_classes = [JSONRenderer, BrowsablePages, EventStreamRenderer]
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
