@@ -6,7 +6,7 @@ other and are alike in all that is used here. `bounded_http2` has the other half
 
 import functools
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ClassVar
@@ -56,26 +56,34 @@ def holding(held: Held) -> Iterator[None]:
 
 
 class Bounded:
-    """An answer's bytes, up to so many. A library's half adds its class of streams."""
+    """An answer whose bytes are still to come, up to so many. A library's half adds its class of streams."""
 
     too_large: ClassVar[type[Exception]]
     library: ClassVar[Any]
 
     def __init__(self, response: aiohttp.ClientResponse, max_bytes: int, request: Any) -> None:
-        self._response = response
+        self.response = response
+        self.status_code = response.status
+        self.headers = response.headers
         self._left = max_bytes
         self._request = request
 
+    async def aread(self) -> bytes:
+        return b"".join([part async for part in self])
+
+    def aiter_raw(self) -> AsyncIterator[bytes]:
+        return self.__aiter__()
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _translated(self.library, self._request):
-            while part := await self._response.content.readany():
+            while part := await self.response.content.readany():
                 self._left -= len(part)
                 if self._left < 0:
                     raise self.too_large("the answer is too large", request=self._request)  # type: ignore[call-arg]
                 yield part
 
     async def aclose(self) -> None:
-        self._response.close()  # one that was read to its end is with the kept ones already
+        self.response.close()  # one that was read to its end is with the kept ones already
 
 
 class Bounding:
@@ -95,13 +103,33 @@ class Bounding:
         self._max_bytes = max_bytes
         self._session: aiohttp.ClientSession | None = None
 
+    async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> Any:
+        """For a wire of ours, without what an SDK needs of the library: its half of the CPU. A `Bounded`."""
+        return await self._sent("POST", url, headers.items(), content, None)
+
     async def handle_async_request(self, request: Any) -> Any:
         headers = [(name, value) for name, value in request.headers.multi_items() if name not in _OF_THE_WIRE]
+        stream = await self._sent(request.method, str(request.url), headers, await request.aread(), request)
+        answer = stream.response
+        return self.library.Response(
+            answer.status,
+            headers=answer.raw_headers,
+            stream=stream,
+            request=request,
+            extensions={
+                "http_version": b"HTTP/1.1",
+                "reason_phrase": (answer.reason or "").encode("latin-1", "replace"),
+            },
+        )
+
+    async def _sent(
+        self, method: str, url: str, headers: Iterable[tuple[str, str]], content: bytes, request: Any
+    ) -> Any:
         with _translated(self.library, request):
             answer = await self._opened().request(
-                request.method,
-                URL(str(request.url), encoded=True),
-                data=await request.aread(),
+                method,
+                URL(url, encoded=True),
+                data=content,
                 headers=[*headers, ("accept-encoding", "identity")],
                 skip_auto_headers=_ADDED,
                 allow_redirects=False,
@@ -114,16 +142,7 @@ class Bounding:
         held = _current.get()
         if held is not None:
             held.hold(stream)
-        return self.library.Response(
-            answer.status,
-            headers=answer.raw_headers,
-            stream=stream,
-            request=request,
-            extensions={
-                "http_version": b"HTTP/1.1",
-                "reason_phrase": (answer.reason or "").encode("latin-1", "replace"),
-            },
-        )
+        return stream
 
     async def aclose(self) -> None:
         if self._session is not None:
@@ -174,7 +193,6 @@ class BoundedTransport(Bounding, httpx.AsyncBaseTransport):
     bounded = _BoundedStream
 
 
-def bounded_client(*, connect_seconds: float, read_seconds: float) -> httpx.AsyncClient:
-    """Redirects are not followed: they would carry the key to wherever the answer points."""
-    transport = BoundedTransport(connect_seconds=connect_seconds, read_seconds=read_seconds)
+def client_over(transport: BoundedTransport) -> httpx.AsyncClient:
+    """For an SDK. Redirects are not followed: they would carry the key to wherever the answer points."""
     return httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=False)

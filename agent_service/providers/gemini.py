@@ -1,12 +1,13 @@
 """Gemini over langchain-google-genai: chat and embeddings.
 
-The SDK's own client is replaced by one of ours (`bounded_http`), because its embeddings know no time limit, its
-default async client changes with what else is installed, it follows redirects with the key, and a stream that is left
-keeps its connection until the garbage collector comes by.
+Below it is a wire of ours (`gemini_wire`) in the place of Google's SDK, whose embeddings know no time limit, which
+follows redirects with the key, and whose streams, when left, keep their connection until the garbage collector comes
+by. The SDK itself only counts tokens, over a client of ours (`bounded_http`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ import httpx
 from google import genai
 from google.genai.errors import APIError
 from google.genai.types import HttpOptions, HttpRetryOptions
+from langchain_core.messages import BaseMessage
 from langchain_google_genai import ChatGoogleGenerativeAI, GoogleGenerativeAIEmbeddings
 from langchain_google_genai._common import GoogleGenerativeAIError
 
@@ -21,9 +23,9 @@ from agent_service.errors import Detail, EmbeddingInvalid, UpstreamError
 from agent_service.pipeline.tokens import estimated_usage
 from agent_service.ports import Embedded, Prompt, Vector
 from agent_service.providers.batches import few_at_a_time
-from agent_service.providers.bounded_http import bounded_client, trusted_roots
+from agent_service.providers.bounded_http import BoundedTransport, client_over, trusted_roots
 from agent_service.providers.gemini_wire import Models
-from agent_service.providers.langchain_chat import LangChainChat
+from agent_service.providers.langchain_chat import LangChainChat, messages_of
 from agent_service.providers.vendor_faults import VendorFault, kind_of, seconds_to_wait
 from agent_service.settings import Settings
 
@@ -52,15 +54,29 @@ _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, httpx.Decodin
 _FAILURES = (APIError, GoogleGenerativeAIError, httpx.HTTPError, TimeoutError, *_UNREADABLE)
 
 
+_ROLES: Mapping[str, str] = {"user": "user", "assistant": "model"}
+
+
+class _Gemini(ChatGoogleGenerativeAI):
+    """`earlier` are turns as the wire has them: LangChain makes objects of them whose every field is checked, most of
+    the CPU between a question in a long conversation and its first word, and the wire takes them apart again."""
+
+    def _prepare_request(
+        self, messages: list[BaseMessage], *, earlier: Sequence[Mapping[str, Any]] = (), **options: Any
+    ) -> dict[str, Any]:
+        request = super()._prepare_request(messages, **options)
+        return {**request, "contents": [*earlier, *request["contents"]]}
+
+
 class GeminiChat(LangChainChat):
     finished = FINISHED
 
     def __init__(self, settings: Settings, model: str, context_tokens: int | None = None) -> None:
-        http = bounded_client(
+        transport = BoundedTransport(
             connect_seconds=settings.model_connect_seconds,
             read_seconds=max(settings.model_first_byte_seconds, settings.model_idle_seconds),
         )
-        llm = ChatGoogleGenerativeAI(
+        llm = _Gemini(
             model=model,
             google_api_key=settings.google_api_key,
             vertexai=False,
@@ -68,15 +84,16 @@ class GeminiChat(LangChainChat):
             max_retries=1,
             timeout=settings.model_total_seconds,
         )
-        key = settings.google_api_key.get_secret_value()
-        wire = Models(http, settings.google_base_url or OWN_URL, key)
-        client: Any = SimpleNamespace(aio=SimpleNamespace(models=wire))  # all that LangChain asks of it
-        llm.client = client
+        llm.client = _wire(settings, transport)
         known = context_tokens or (llm.profile or {}).get("max_input_tokens") or CONTEXT_TOKENS
-        super().__init__(f"{PROVIDER}:{model}", llm, http, int(known))
+        super().__init__(f"{PROVIDER}:{model}", llm, transport, int(known))
         self._settings = settings
         self._model = model
-        self._models = _client(settings, http).aio.models
+        self._models = _sdk(settings, client_over(transport)).aio.models
+
+    def told(self, prompt: Prompt) -> tuple[list[BaseMessage], dict[str, Any]]:
+        earlier = [{"role": _ROLES[turn.role], "parts": [{"text": turn.text}]} for turn in prompt.history if turn.text]
+        return messages_of(replace(prompt, history=())), {**self.arguments(prompt), "earlier": earlier}
 
     def arguments(self, prompt: Prompt) -> dict[str, Any]:
         return {"temperature": prompt.temperature, "max_output_tokens": prompt.max_output_tokens}
@@ -105,7 +122,7 @@ class GeminiEmbedder:
         self.dimension = dimension
         self._model_id = f"{PROVIDER}:{model}"
         self._settings = settings
-        self._http = bounded_client(
+        self._transport = BoundedTransport(
             connect_seconds=settings.embedding_connect_seconds, read_seconds=settings.embedding_store_seconds
         )
         self._embeddings = GoogleGenerativeAIEmbeddings(
@@ -115,7 +132,7 @@ class GeminiEmbedder:
             client_args=_tls(),
             output_dimensionality=dimension,
         )
-        self._embeddings.client = _client(settings, self._http)
+        self._embeddings.client = _wire(settings, self._transport)
 
     async def embed_documents(self, texts: Sequence[str]) -> Embedded:
         parts = await few_at_a_time(self._embed, texts, size=BATCH_TEXTS, limit=BATCHES_IN_FLIGHT)
@@ -131,7 +148,7 @@ class GeminiEmbedder:
         return 0.4
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        await self._transport.aclose()
 
     async def _embed(self, batch: Sequence[str]) -> list[Vector]:
         """Checks the count here, where a missing vector would shift those of the next batch into its place."""
@@ -143,7 +160,14 @@ class GeminiEmbedder:
         return vectors
 
 
-def _client(settings: Settings, http: httpx.AsyncClient) -> genai.Client:
+def _wire(settings: Settings, transport: BoundedTransport) -> Any:
+    """All that LangChain asks of the SDK's client."""
+    key = settings.google_api_key.get_secret_value()
+    models = Models(transport, settings.google_base_url or OWN_URL, key)
+    return SimpleNamespace(aio=SimpleNamespace(models=models))
+
+
+def _sdk(settings: Settings, http: httpx.AsyncClient) -> genai.Client:
     options = HttpOptions(
         base_url=settings.google_base_url or None,
         httpx_async_client=http,

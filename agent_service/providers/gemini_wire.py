@@ -1,4 +1,5 @@
-"""Gemini's streamed answers over HTTP, in the place of the part of Google's SDK that langchain-google-genai asks for.
+"""Gemini's streamed answers and its embeddings over HTTP, in the place of the part of Google's SDK that
+langchain-google-genai asks for.
 
 The SDK rebuilds every piece of an answer field by field, looks for fields that it does not know, and checks the types
 of all: four fifths of an answer's CPU. It also goes on asking by itself where an answer was cut for its length, which
@@ -8,12 +9,13 @@ would be calls that nobody limits.
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
-import httpx
 from google.genai.errors import APIError
-from google.genai.types import Content, GenerateContentConfig, GenerateContentResponse
+from google.genai.types import Content, EmbedContentConfig, GenerateContentConfig, GenerateContentResponse
 
+from agent_service.providers.bounded_http import BoundedTransport
 from agent_service.providers.event_lines import Unreadable, data_lines, error_body, parsed
 
 BESIDE = ("systemInstruction", "safetySettings", "tools", "toolConfig")
@@ -28,25 +30,20 @@ _COUNTS = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "to
 class Models:
     """`url` without a version."""
 
-    def __init__(self, http: httpx.AsyncClient, url: str, key: str) -> None:
+    def __init__(self, http: BoundedTransport, url: str, key: str) -> None:
         self._http = http
         self._url = f"{url.rstrip('/')}/v1beta/models/"
         self._headers = {"x-goog-api-key": key, "content-type": "application/json"}
 
     async def generate_content_stream(
-        self, *, model: str, contents: Sequence[Content], config: GenerateContentConfig
+        self, *, model: str, contents: Sequence[Content | Mapping[str, Any]], config: GenerateContentConfig
     ) -> AsyncIterator[GenerateContentResponse]:
         """The call is made when the first chunk is asked for, as in the SDK. Raises APIError."""
         return self._chunks(model.removeprefix("models/"), _body(contents, config))
 
     async def _chunks(self, model: str, body: Mapping[str, Any]) -> AsyncIterator[GenerateContentResponse]:
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        address = f"{self._url}{model}:streamGenerateContent?alt=sse"
-        request = self._http.build_request("POST", address, content=content, headers=self._headers)
-        response = await self._http.send(request, stream=True)
+        response = await self._asked(f"{model}:streamGenerateContent?alt=sse", body)
         try:
-            if response.status_code != 200:
-                raise APIError(response.status_code, _details(await error_body(response)), response)
             tokens: Any = None
             async for data in data_lines(response):
                 chunk = parsed(data)
@@ -55,13 +52,42 @@ class Models:
         finally:
             await response.aclose()
 
+    async def embed_content(
+        self, *, model: str, contents: str | Sequence[Mapping[str, Any]], config: EmbedContentConfig
+    ) -> SimpleNamespace:
+        """Of one text, or of one for each of the contents. Raises APIError."""
+        name = model.removeprefix("models/")
+        told = config.model_dump(by_alias=True, exclude_none=True)
+        given = [{"parts": [{"text": contents}]}] if isinstance(contents, str) else contents
+        requests = [{"model": f"models/{name}", "content": content, **told} for content in given]
+        response = await self._asked(f"{name}:batchEmbedContents", {"requests": requests})
+        try:
+            answer = parsed(await response.aread())
+        finally:
+            await response.aclose()
+        return SimpleNamespace(embeddings=[SimpleNamespace(values=one["values"]) for one in answer["embeddings"]])
 
-def _body(contents: Sequence[Content], config: GenerateContentConfig) -> dict[str, Any]:
+    async def _asked(self, what: str, body: Mapping[str, Any]) -> Any:
+        """The answer with its bytes still to come."""
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        response = await self._http.post(self._url + what, self._headers, content)
+        if response.status_code != 200:
+            try:
+                raise APIError(response.status_code, _details(await error_body(response)), response)
+            finally:
+                await response.aclose()
+        return response
+
+
+def _body(contents: Sequence[Content | Mapping[str, Any]], config: GenerateContentConfig) -> dict[str, Any]:
     told = config.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
     beside = {name: told.pop(name) for name in BESIDE if name in told}
     for name in OURS:
         told.pop(name, None)
-    sent = [content.model_dump(mode="json", by_alias=True, exclude_none=True) for content in contents]
+    sent = [
+        content.model_dump(mode="json", by_alias=True, exclude_none=True) if isinstance(content, Content) else content
+        for content in contents
+    ]
     return {"contents": sent, **beside, "generationConfig": told}
 
 

@@ -41,7 +41,7 @@ class LangChainChat(ABC):
         self._http = http
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
-        async with aclosing(self._pieces(messages_of(prompt), self.arguments(prompt), Ending(self))) as pieces:
+        async with aclosing(self._pieces(*self.told(prompt), Ending(self))) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -80,6 +80,10 @@ class LangChainChat(ABC):
 
     async def aclose(self) -> None:
         await self._http.aclose()
+
+    def told(self, prompt: Prompt) -> tuple[list[BaseMessage], dict[str, Any]]:
+        """The prompt as messages, and the arguments of the call."""
+        return messages_of(prompt), self.arguments(prompt)
 
     @abstractmethod
     def arguments(self, prompt: Prompt) -> dict[str, Any]:

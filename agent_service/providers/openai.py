@@ -16,7 +16,7 @@ from agent_service.errors import Detail, EmbeddingInvalid, UpstreamError
 from agent_service.pipeline.tokens import estimated_usage, split_model
 from agent_service.ports import Embedded, Prompt, Vector
 from agent_service.providers.batches import few_at_a_time
-from agent_service.providers.bounded_http2 import bounded_client
+from agent_service.providers.bounded_http2 import BoundedTransport
 from agent_service.providers.langchain_chat import LangChainChat
 from agent_service.providers.openai_wire import Completions, Embeddings, Refused, Wire, told_tokens
 from agent_service.providers.vendor_faults import VendorFault, kind_of, seconds_to_wait
@@ -58,7 +58,7 @@ class OpenAIChat(LangChainChat):
     finished = {"stop": "stop", "length": "length", "content_filter": "safety"}
 
     def __init__(self, settings: Settings, server: Server, model: str, context_tokens: int | None = None) -> None:
-        http = bounded_client(
+        http = BoundedTransport(
             connect_seconds=settings.model_connect_seconds,
             read_seconds=max(settings.model_first_byte_seconds, settings.model_idle_seconds),
         )
@@ -97,7 +97,7 @@ class OpenAIEmbedder:
         self.dimension = dimension
         self._model_id = f"{server.provider}:{model}"
         self._key = server.key
-        self._http = bounded_client(
+        self._http = BoundedTransport(
             connect_seconds=settings.embedding_connect_seconds, read_seconds=settings.embedding_store_seconds
         )
         wire = Wire(self._http, server.url, server.key.get_secret_value(), relative=server.relative)

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Self
 
-import httpx2
 import numpy as np
 
+from agent_service.providers.bounded_http2 import BoundedTransport
 from agent_service.providers.event_lines import Unreadable, data_lines, drained, error_body, parsed
 
 END = b"[DONE]"
@@ -37,18 +37,16 @@ class Refused(Exception):
 class Wire:
     """One server. `key` empty: none is sent. A relative of OpenAI's may not know its newer names."""
 
-    def __init__(self, http: httpx2.AsyncClient, url: str, key: str, *, relative: bool) -> None:
+    def __init__(self, http: BoundedTransport, url: str, key: str, *, relative: bool) -> None:
         self._http = http
         self._url = url.rstrip("/")
-        self._headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._headers = ({"authorization": f"Bearer {key}"} if key else {}) | {"content-type": "application/json"}
         self.relative = relative
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> httpx2.Response:
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The answer with its body still to come. Raises Refused."""
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        headers = {**self._headers, "content-type": "application/json"}
-        request = self._http.build_request("POST", self._url + path, content=content, headers=headers)
-        response = await self._http.send(request, stream=True)
+        response = await self._http.post(self._url + path, self._headers, content)
         if response.status_code != 200:
             try:
                 said = await error_body(response)
@@ -78,7 +76,7 @@ class Completions:
 class Chunks:
     """A streamed answer's chunks as dictionaries; without a response, those of a prompt that was blocked."""
 
-    def __init__(self, response: httpx2.Response | None) -> None:
+    def __init__(self, response: Any) -> None:
         self._response = response
 
     async def __aenter__(self) -> Self:
