@@ -4,6 +4,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agent_service.contract import MAX_STOP_CHARS, MAX_STOPS
 from backend.conversations.rest.serializers import AnswerOutput
 from backend.openai_api.errors import UnknownParameter, Unsupported
 
@@ -23,7 +24,6 @@ UNSUPPORTED: dict[str, tuple[Any, ...]] = {
     "tool_choice": ("none", "auto"),
     "functions": ([],),
     "function_call": ("none", "auto"),
-    "stop": ([], ""),
     "logprobs": (False,),
     "top_logprobs": (0,),
     "logit_bias": ({},),
@@ -58,9 +58,21 @@ class MessagesField(serializers.ListField):
     child = serializers.JSONField()
 
 
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}], "nullable": True})
+class StopField(serializers.ListField):
+    """A text, or a list of some; nothing where it is empty."""
+
+    child = serializers.CharField(trim_whitespace=False, max_length=MAX_STOP_CHARS)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        if isinstance(data, str):
+            data = [data] if data else []
+        return super().to_internal_value(data)
+
+
 class CompletionInput(serializers.Serializer[Any]):
     """`temperature` and the like are taken and change nothing: the bot's owner decides. Refused: `n` above 1, `tools`,
-    `stop`, `logprobs`, `response_format`, and whatever OpenAI's API does not know either."""
+    `logprobs`, `response_format`, and whatever OpenAI's API does not know either."""
 
     model = BotField(max_length=200, help_text="The id of a bot.")
     messages = MessagesField()
@@ -70,6 +82,9 @@ class CompletionInput(serializers.Serializer[Any]):
         min_value=1, required=False, allow_null=True, help_text="Cut to what this server allows."
     )
     max_completion_tokens = serializers.IntegerField(min_value=1, required=False, allow_null=True)
+    stop = StopField(
+        max_length=MAX_STOPS, required=False, allow_null=True, help_text="The text ends before the first of them."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         _check_parameters(self.initial_data, set(self.fields))
@@ -82,6 +97,11 @@ class CompletionInput(serializers.Serializer[Any]):
         """The smaller of the two where both are given."""
         given = [self.validated_data.get(name) for name in ("max_tokens", "max_completion_tokens")]
         return min((number for number in given if number is not None), default=None)
+
+    @property
+    def stop_sequences(self) -> list[str]:
+        sequences: list[str] = self.validated_data.get("stop") or []
+        return sequences
 
     @property
     def wants_usage(self) -> bool:

@@ -72,6 +72,7 @@ class CompletionsView(OpenAIView, AwaitedView):
             pictures=pictures.decoded(asked.pictures),
             origin=Origin.OPENAI,
             max_output_tokens=fields.max_output_tokens,
+            stop=fields.stop_sequences,
             key=_request_key(request),
         )
         response = (

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx2
 import openai
@@ -11,6 +12,8 @@ from langchain_openai import ChatOpenAI
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.agent_service.agents.line import converse, last, text_of
+from tests.agent_service.calls import Caller
 from tests.backend.conversations.sse import events
 from tests.stack import ROOT, Person, Stack
 
@@ -90,6 +93,23 @@ class Programs:
         assert not result.is_error
         return shown["id"], shown["text"]
 
+    def over_websocket(self, question: str, receipt: Any) -> list[tuple[str, Any]]:
+        """The events of the agent's own protocol, by which another service asks it: unpaid, and with passages that the
+        service brings along, here those of an answer's receipt."""
+        caller = Caller(self.person.stack.agent_url, "none", uuid4(), UUID(self.bot))
+        known = {"model", "temperature", "strictness", "check", "max_output_tokens", "follow_ups", "stop", "agent"}
+        settings = {name: value for name, value in receipt["parameters"].items() if name in known}
+        instructions = self.person.get(f"bots/{self.bot}/")["configuration"]["instructions"]
+        passages = [self._passage(ranked) for ranked in receipt["passages"]]
+        request = settings | {"question": question, "instructions": instructions, "passages": passages}
+        return converse(caller, request, key=self.person.stack.environment["SERVICE_KEY"])
+
+    def _passage(self, ranked: Any) -> dict[str, Any]:
+        page = self.person.get(f"documents/{ranked['document']}/pages/{ranked['page']}/")
+        title = self.person.get(f"documents/{ranked['document']}/")["title"]
+        text = page["text"][ranked["start"] : ranked["end"]]
+        return {"id": ranked["chunk"], "title": title, "page": ranked["page"], "text": text}
+
 
 @pytest.fixture(scope="module")
 def programs(person: Person) -> Programs:
@@ -127,6 +147,45 @@ def test_every_door_gives_the_same_answer_at_the_same_price(programs: Programs, 
         assert texts[name] == texts[native], name
         assert answers[name] == answers[native], name
         assert ledger[name] == ledger[native], name
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+def test_the_agents_websocket_gives_that_answer_too(programs: Programs, question: str) -> None:
+    """What it says is compared: it stores nothing and charges nothing."""
+    answer_id, text = programs.doors["JSON"](question)
+    answer = programs.person.get(f"answers/{answer_id}/")
+    receipt = programs.person.get(f"answers/{answer_id}/receipt/")
+    spent = programs.person.balance()
+    told = programs.over_websocket(question, receipt)
+    cited = last(told, "citations")
+    places = {ranked["chunk"]: ranked for ranked in receipt["passages"]}
+    assert text_of(told) == text
+    assert [
+        (one["marker"], one["quote"], places[one["passage"]]["start"] + one["start"]) for one in cited["citations"]
+    ] == [(one["marker"], one["quote"], one["start"]) for one in answer["citations"]]
+    assert [one["supported"] for one in cited["sentences"]] == [one["supported"] for one in answer["support"]]
+    assert cited["prompt_sha256"] == receipt["prompt_sha256"]
+    assert told[-1] == ("done", {"finish_reason": answer["finish_reason"]})
+    assert programs.person.balance() == spent
+
+
+@pytest.mark.parametrize("door", ["whole", "stream"])
+def test_a_stop_sequence_ends_a_keyless_answer(programs: Programs, door: str) -> None:
+    """What is left of it is cited and checked as it stands."""
+    _, whole = programs.doors["JSON"](QUESTIONS["answered"])
+    messages = [{"role": "user", "content": QUESTIONS["answered"]}]
+    with programs._client() as client:
+        create = client.chat.completions.create
+        if door == "whole":
+            completion = create(model=programs.bot, messages=messages, stop=["Fundy"])
+            text, shown = completion.choices[0].message.content, completion.chatsphere
+            assert completion.choices[0].finish_reason == "stop"
+        else:
+            chunks = list(create(model=programs.bot, messages=messages, stop=["Fundy"], stream=True))
+            text, shown = "".join(chunk.choices[0].delta.content or "" for chunk in chunks), chunks[-1].chatsphere
+            assert chunks[-1].choices[0].finish_reason == "stop"
+    assert text == whole[: whole.index("Fundy")]
+    assert all(one["end"] <= len(text) for one in shown["support"])
 
 
 def test_the_questions_are_of_both_kinds(programs: Programs) -> None:

@@ -8,6 +8,7 @@ from backend.agent_client import AgentClient, AgentError
 from backend.conversations.answers import concluding, degrading, gathering, quoting, stepping
 from backend.conversations.answers.endings import Outcome
 from backend.conversations.answers.generating import generate
+from backend.conversations.answers.stopping import before_stop
 from backend.conversations.answers.turns import Turn
 from backend.conversations.errors import TurnInterrupted
 from backend.conversations.models import AnswerState
@@ -49,10 +50,10 @@ async def _curated(turn: Turn, pair: Pair) -> Outcome:
     """The owner's words as they are, with the place where they stand, if they were read already."""
     passage = await in_database(curated.cited, pair=pair)
     turn.passages = [passage] if passage else []
-    turn.show(pair.answer)
+    turn.show(before_stop(pair.answer, turn.opened.stop))
     return Outcome(
         state=AnswerState.DONE,
-        text=pair.answer,
+        text=turn.text,
         cost=curated_cost(turn.opened.price),
         answered_by=turn.opened.answer.model,
         finish_reason="stop",

@@ -6,6 +6,7 @@ from backend.agent_client import AgentClient, AgentError, AgentRefused
 from backend.conversations.answers import concluding, gathering
 from backend.conversations.answers.endings import CitedSpan, Outcome
 from backend.conversations.answers.quoting import span_of
+from backend.conversations.answers.stopping import before_stop
 from backend.conversations.answers.turns import Turn
 from backend.conversations.models import AnswerState
 from backend.documents.passages import LivePassage
@@ -43,7 +44,8 @@ def quoted(turn: Turn) -> Outcome:
     """The best passages instead of an answer, each with its marker."""
     quotes = [_quote(rank, passage) for rank, passage in enumerate(turn.passages[:QUOTED], start=1)]
     paragraphs = [f"{quote.text} [{quote.span.marker}]" for quote in quotes]
-    turn.show("\n\n".join([INTRODUCTION, *paragraphs]) if quotes else NOTHING)
+    text = "\n\n".join([INTRODUCTION, *paragraphs]) if quotes else NOTHING
+    turn.show(before_stop(text, turn.opened.stop))
     return Outcome(
         state=AnswerState.DONE,
         text=turn.text,
@@ -51,7 +53,7 @@ def quoted(turn: Turn) -> Outcome:
         finish_reason="degraded" if quotes else "not_found",
         input_tokens=0,
         output_tokens=0,
-        citations=[quote.span for quote in quotes],
+        citations=[quote.span for quote in quotes if f"[{quote.span.marker}]" in turn.text],
         account=concluding.account(turn),
     )
 

@@ -53,6 +53,7 @@ def chat_request(turn: Turn) -> contract.ChatRequest:
         images=[pictures.on_the_wire(picture) for picture in opened.pictures],
         passages=quoting.passages_for_prompt(turn.passages),
         max_output_tokens=opened.max_output_tokens,
+        stop=list(opened.stop),
         check="withhold" if strict else "mark",
         agent=version.agent,
         follow_ups=charging.FOLLOW_UPS if version.follow_ups else 0,

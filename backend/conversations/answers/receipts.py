@@ -36,7 +36,9 @@ class Account:
 
 def parameters_of(request: contract.ChatRequest) -> dict[str, Any]:
     """Of the request to the agent, all that is a setting."""
-    asked = {"model", "fallbacks", "temperature", "strictness", "check", "follow_ups", "max_output_tokens", "agent"}
+    asked = {
+        "model", "fallbacks", "temperature", "strictness", "check", "follow_ups", "max_output_tokens", "stop", "agent",
+    }  # fmt: skip
     return request.model_dump(mode="json", include=asked & set(type(request).model_fields)) | {
         "history_turns": len(request.history),
         "images": len(request.images),

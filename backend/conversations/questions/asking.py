@@ -74,12 +74,13 @@ def ask_once(
     pictures: Sequence[Picture] = (),
     version: BotVersion | None = None,
     max_output_tokens: int | None = None,
+    stop: Sequence[str] = (),
 ) -> OpenedTurn | Answer:
     """Ask as a program does that keeps the conversation itself: `before` is what was said in it, oldest first.
 
     A conversation is made for it, marked with where it came from. Without a bot, `version` (never stored) says which
-    model answers and how, from no passages. `max_output_tokens` lowers the deployment's limit. Raises as `ask`, without
-    ConversationNotFound and AnswerInProgress.
+    model answers and how, from no passages. `max_output_tokens` lowers the deployment's limit, and the text ends before
+    the first of `stop`. Raises as `ask`, without ConversationNotFound and AnswerInProgress.
     """
     if key and (earlier := answer_with(user, key)):
         return earlier
@@ -93,10 +94,8 @@ def ask_once(
     pair_id = None
     if bot and not pictures:
         pair_id = curated.matching(text, bot=bot.pk).values_list("pk", flat=True).first()
-    wish = Wish(
-        user, conversation, text, key, pictures, pair_id=pair_id, version=version, max_output_tokens=max_output_tokens
-    )
-    return open_turn(wish)
+    limits: dict[str, Any] = {"max_output_tokens": max_output_tokens, "stop": stop}
+    return open_turn(Wish(user, conversation, text, key, pictures, pair_id=pair_id, version=version, **limits))
 
 
 def replay(*, user: User, answer_id: UUID, key: RequestKey | None = None) -> OpenedTurn | Answer:
@@ -114,7 +113,8 @@ def replay(*, user: User, answer_id: UUID, key: RequestKey | None = None) -> Ope
     again = replay_of(answer)
     message = answer.message
     conversation = _conversation_to_ask(user, message.conversation_id, "")
-    return open_turn(Wish(user, conversation, message.text, key, _pictures(message), message, replay=again))
+    limits: dict[str, Any] = {"max_output_tokens": again.max_output_tokens, "stop": again.stop}
+    return open_turn(Wish(user, conversation, message.text, key, _pictures(message), message, replay=again, **limits))
 
 
 def _asked_across(conversation: Conversation, filters: Filters = NO_FILTERS) -> Asked | None:

@@ -53,19 +53,22 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """An earlier answer that is to be given again, from the passages it was given from."""
+    """An earlier answer that is to be given again, from the passages it was given from and within the same limits."""
 
     answer: Answer
     prompt_sha256: str
     query: str
     passages: list[LivePassage]
+    max_output_tokens: int | None = None
+    stop: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What is asked, before anything of it is stored. `conversation` may be a new one, and `message` an earlier one.
 
-    `version` says how it is to be answered where no bot does. `max_output_tokens` lowers the deployment's limit.
+    `version` says how it is to be answered where no bot does. `max_output_tokens` lowers the deployment's limit. The
+    answer's text ends before the first of `stop`.
     """
 
     user: User
@@ -78,6 +81,7 @@ class Wish:
     replay: Replay | None = None
     version: BotVersion | None = None
     max_output_tokens: int | None = None
+    stop: Sequence[str] = ()
     filters: Filters = NO_FILTERS
     across: Asked | None = None
 
@@ -99,6 +103,7 @@ class OpenedTurn:
     history: list[contract.Turn]
     prices: Prices
     max_output_tokens: int
+    stop: Sequence[str] = ()
     pictures: Sequence[Picture] = ()
     pair: Pair | None = None
     replay: Replay | None = None
@@ -136,8 +141,9 @@ def open_turn(wish: Wish) -> OpenedTurn:
         raise _clash(exc, wish) from exc
     return OpenedTurn(
         answer=answer, user=wish.user, bot=bot, version=version, question=wish.text, history=said, prices=prices,
-        max_output_tokens=_limit(wish), pictures=wish.pictures, pair=pair, replay=wish.replay, fallbacks=models[1:],
-        filters=wish.filters, across=wish.across, steps=steps, sources=helper.sources if helper else (),
+        max_output_tokens=_limit(wish), stop=wish.stop, pictures=wish.pictures, pair=pair, replay=wish.replay,
+        fallbacks=models[1:], filters=wish.filters, across=wish.across, steps=steps,
+        sources=helper.sources if helper else (),
     )  # fmt: skip
 
 

@@ -15,8 +15,14 @@ def replay_of(answer: Answer) -> Replay:
     receipt = Receipt.objects.filter(pk=answer.pk).first()
     if receipt is None or answer.state != AnswerState.DONE or not _asked_a_model_once(answer):
         raise NotReplayable
-    passages = pinned(receipt.passages)
-    return Replay(answer, receipt.prompt_sha256, receipt.query, passages)
+    return Replay(
+        answer,
+        receipt.prompt_sha256,
+        receipt.query,
+        passages=pinned(receipt.passages),
+        max_output_tokens=receipt.parameters.get("max_output_tokens"),
+        stop=receipt.parameters.get("stop", ()),
+    )
 
 
 def _asked_a_model_once(answer: Answer) -> bool:

@@ -51,6 +51,16 @@ def test_a_replay_uses_the_version_it_was_given_from(
     assert [passage["text"] for passage in agent.chats[-1]["passages"]] == [PAGE]
 
 
+def test_a_replay_keeps_the_limits_of_the_first(
+    client: httpx.Client, knowledge: Knowledge, agent: ScriptedAgent, owner: User
+) -> None:
+    limits: dict[str, Any] = {"max_tokens": 7, "stop": ["27"]}
+    asked = {"model": str(knowledge.bot.pk), "messages": [{"role": "user", "content": "How often?"}]}
+    first = client.post(str(client.base_url.join("/v1/chat/completions")), json=asked | limits).json()
+    assert replay(client, first["chatsphere"]).status_code == HTTPStatus.CREATED
+    assert [(chat["max_output_tokens"], chat["stop"]) for chat in agent.chats] == [(7, ["27"])] * 2
+
+
 def test_a_replay_says_whether_the_prompt_was_the_same(
     client: httpx.Client, first: Any, agent: ScriptedAgent, knowledge: Knowledge
 ) -> None:

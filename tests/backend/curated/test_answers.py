@@ -54,6 +54,13 @@ def test_the_owners_words_are_given_as_they_are_with_their_place(
     assert (agent.retrievals, agent.chats) == ([], [])
 
 
+def test_they_end_before_a_stop_sequence_of_the_asker(client: httpx.Client, pair: Pair) -> None:
+    asked = {"model": str(pair.book.document.bot_id), "messages": [{"role": "user", "content": ASKED}]}
+    stop = ANSWER[5:9]
+    response = client.post(str(client.base_url.join("/v1/chat/completions")), json=asked | {"stop": stop})
+    assert response.json()["choices"][0]["message"]["content"] == ANSWER[:5]
+
+
 def test_before_the_document_was_read_it_is_given_without_a_place(
     client: httpx.Client, conversation: Conversation, pair: Pair
 ) -> None:

@@ -9,7 +9,8 @@ import openai
 import pytest
 from pytest_django import Settings
 
-from backend.conversations.models import Answer, Conversation, Origin
+from backend.bots.models import BotVersion
+from backend.conversations.models import Answer, Conversation, Origin, Receipt
 from backend.credits.models import Entry, Kind
 from backend.users.models import User
 from tests.backend.conversations.conftest import QUOTE, Knowledge, wait_for
@@ -111,6 +112,31 @@ def test_max_tokens_lowers_the_limit_and_never_raises_it(
     for wanted in (7, 1_000_000_000):
         client.chat.completions.create(model=str(knowledge.bot.pk), messages=QUESTION, max_tokens=wanted)
     assert [chat["max_output_tokens"] for chat in agent.chats] == [7, 1024]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [("\n", ["\n"]), (["a", " b"], ["a", " b"]), ([], []), ("", []), (None, []), (["x"] * 4, ["x"] * 4)],
+)
+def test_stop_sequences_go_to_the_agent_and_into_the_receipt(
+    openai_of: OpenAIOf, owner: User, knowledge: Knowledge, agent: ScriptedAgent, given: Any, told: list[str]
+) -> None:
+    openai_of(owner).chat.completions.create(model=str(knowledge.bot.pk), messages=QUESTION, stop=given)
+    assert agent.chats[0]["stop"] == told
+    assert Receipt.objects.get().parameters["stop"] == told
+
+
+def test_passages_in_place_of_a_model_end_before_a_stop_sequence(
+    openai_of: OpenAIOf, owner: User, knowledge: Knowledge, agent: ScriptedAgent
+) -> None:
+    BotVersion.objects.update(degrade=True)
+    agent.refusal = (503, {"code": "upstream_unavailable", "message": "Down.", "retryable": True})
+    ask = openai_of(owner).chat.completions.create
+    whole = ask(model=str(knowledge.bot.pk), messages=QUESTION)
+    cut = ask(model=str(knowledge.bot.pk), messages=QUESTION, stop=["earth", "orbits"])
+    text = whole.choices[0].message.content
+    assert cut.choices[0].message.content == text[: text.index("orbits")]
+    assert (len(whole.citations), cut.citations) == (1, [])
 
 
 def test_a_repeated_key_gives_the_same_answer_once_more(

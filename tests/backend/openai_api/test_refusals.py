@@ -61,8 +61,6 @@ def error(response: Any) -> dict[str, Any]:
         ("tools", [{"type": "function", "function": {"name": "run"}}]),
         ("functions", [{"name": "run"}]),
         ("tool_choice", "required"),
-        ("stop", ["x"] * 10_000),
-        ("stop", "."),
         ("logprobs", True),
         ("response_format", {"type": "json_object"}),
         ("modalities", ["text", "audio"]),
@@ -74,6 +72,16 @@ def test_what_would_change_the_answer_is_refused(send: Ask, bot: Bot, param: str
     response = send(model=str(bot.pk), messages=QUESTION, **{param: value})
     assert response.status_code == 400
     assert (error(response)["code"], error(response)["param"]) == ("unsupported_parameter", param)
+    assert not Answer.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "value", [["x"] * 10_000, ["x"] * 5, [""], ["a", ["b"]], {"a": "b"}, 7, True, "x" * 201, ["x" * 10_000]]
+)
+def test_stop_sequences_are_few_and_short_texts(send: Ask, bot: Bot, value: Any) -> None:
+    response = send(model=str(bot.pk), messages=QUESTION, stop=value)
+    assert response.status_code == 400
+    assert str(error(response)["param"]).startswith("stop")
     assert not Answer.objects.exists()
 
 
