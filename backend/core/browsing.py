@@ -91,7 +91,7 @@ def _of_object(path: str, shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _is_id(value: Any) -> bool:
     try:
-        return isinstance(value, str) and bool(UUID(value))
+        return bool(UUID(str(value)))
     except ValueError:
         return False
 
@@ -124,10 +124,18 @@ def _writable(takes: serializers.Serializer[Any]) -> dict[str, Any]:
 
 def _example(takes: serializers.Serializer[Any], method: str, data: Any) -> dict[str, Any]:
     """What must be given; of a change, what may be changed, as it is now."""
-    fields = _writable(takes)
     if method == "PATCH":
-        return {name: data[name] for name in fields if isinstance(data, dict) and name in data}
-    return {name: field.get_initial() for name, field in fields.items() if field.required}
+        return _as_it_is(takes, data)
+    return {name: field.get_initial() for name, field in _writable(takes).items() if field.required}
+
+
+def _as_it_is(takes: serializers.Serializer[Any], data: Any) -> dict[str, Any]:
+    fields = _writable(takes).items() if isinstance(data, dict) else ()
+    return {
+        name: _as_it_is(field, data[name]) if isinstance(field, serializers.Serializer) else data[name]
+        for name, field in fields
+        if name in data
+    }
 
 
 def _told(takes: serializers.Serializer[Any]) -> str:

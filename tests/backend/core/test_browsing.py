@@ -55,11 +55,15 @@ def test_a_form_for_a_change_holds_what_may_be_changed_as_it_is(browser: Client,
     held = content(page_of(browser, f"/api/v1/bots/{bot.pk}/"))
     assert held["name"] == "Almanac"
     assert "is_owner" not in held
+    assert "version" not in held["configuration"]
+    changed = browser.patch(f"/api/v1/bots/{bot.pk}/", held, content_type="application/json")
+    assert changed.status_code == HTTPStatus.OK
 
 
 def test_the_form_of_a_conversation_asks_for_a_question(browser: Client, bot: Bot) -> None:
     made = browser.post("/api/v1/conversations/", {"bot": str(bot.pk)}, content_type="application/json")
     opened = near(html.unescape(made.content.decode()))
+    assert opened["bot"] == f"/api/v1/bots/{bot.pk}/"
     messages = near(page_of(browser, opened["conversations"]))["messages/"]
     assert content(page_of(browser, messages)) == {"text": ""}
 
