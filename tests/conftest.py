@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from backend.credits import price_book
 from backend.users import services
 from backend.users.models import User
-from tests.emptying import allow_emptying
+from tests.emptying import empty_by_deleting
 
 # A busy machine is no reason to fail: how long an example takes says nothing about what it shows.
 limits.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,7 +34,7 @@ def _cast(name: str, **fields: object) -> User:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     with django_db_blocker.unblock():
-        allow_emptying()
+        empty_by_deleting()
 
 
 @pytest.fixture(autouse=True)

@@ -128,6 +128,7 @@ def canaries() -> Iterator[Canary]:
 def canary(canaries: Canary, settings: Settings) -> Iterator[Canary]:
     settings.FETCH_PORTS = [canaries.port]
     settings.FETCH_TOTAL_SECONDS = 5.0
+    settings.WEB_DELAY_SECONDS = 0.0
     canaries.connections.clear()
     yield canaries
     assert canaries.connections == []
@@ -271,9 +272,7 @@ def luring_page(urls: Sequence[str]) -> Page:
 
 
 @pytest.fixture
-def read_all(site: Website, settings: Settings, bot: Bot, work: Work) -> Callable[[str, str], Source]:
-    settings.WEB_DELAY_SECONDS = 0.0
-
+def read_all(site: Website, bot: Bot, work: Work) -> Callable[[str, str], Source]:
     def through(kind: str, path: str) -> Source:
         source = sources.create_source(bot=bot, kind=kind, configuration={"url": f"{site.url}{path}"})
         work()
