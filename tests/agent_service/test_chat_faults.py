@@ -14,17 +14,9 @@ from agent_service.providers.langchain_chat import LangChainChat
 from tests.agent_service.knowledge import PASSAGES
 from tests.agent_service.vendors import ANTHROPIC, GEMINI, VENDOR_KEY, VENDORS, Vendor, pieces, prompt
 from tests.emulators.emulator import Emulator
-from tests.emulators.faults import gzip_bomb
 from tests.emulators.server import Running
 
 every_vendor = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name, indirect=True)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _bomb() -> None:
-    """Made beforehand, so that it arrives before anybody's patience ends."""
-    gzip_bomb(64)
-    gzip_bomb(128)
 
 
 CASES = [

@@ -14,7 +14,6 @@ from agent_service.settings import Settings
 from tests.agent_service.calls import Caller, asking, new_caller, passage
 from tests.agent_service.vendors import GEMINI, OPENAI, VENDORS, Vendor
 from tests.emulators.emulator import Emulator
-from tests.emulators.faults import gzip_bomb
 from tests.emulators.server import Running
 from tests.serving import serve
 
@@ -38,7 +37,6 @@ Start = Callable[..., Caller]
 def start(agent_settings: Settings, vendor_servers: dict[str, Running[Emulator]]) -> Iterator[Start]:
     """The agent with these vendors, as a deployment has it."""
     started: dict[str, Caller] = {}
-    gzip_bomb(64)
     with ExitStack() as stack:
 
         def start(*vendors: Vendor, **changes: Any) -> Caller:

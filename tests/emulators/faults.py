@@ -75,6 +75,8 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in FAULTS:
             raise ValueError(f"no such fault: {self.kind}")
+        if self.kind == "gzipbomb":
+            _gzip_bomb(self.megabytes)  # made beforehand, so that it arrives before anybody's patience ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ async def misbehave(exchange: Exchange, fault: Fault, error: Any) -> None:
         await _slow_body(exchange, fault)
     elif fault.kind == "gzipbomb":
         await exchange.answer(
-            200, gzip_bomb(fault.megabytes), {"content-encoding": "gzip", "content-type": "application/json"}
+            200, _gzip_bomb(fault.megabytes), {"content-encoding": "gzip", "content-type": "application/json"}
         )
     else:
         status, headers, body = _PLAIN[fault.kind]
@@ -218,7 +220,7 @@ async def _huge_line(exchange: Exchange, megabytes: int) -> None:
 
 
 @functools.lru_cache(maxsize=2)
-def gzip_bomb(megabytes: int) -> bytes:
+def _gzip_bomb(megabytes: int) -> bytes:
     packer = zlib.compressobj(level=1, wbits=31)
     block = bytes(2**20)
     return b"".join(packer.compress(block) for _ in range(megabytes)) + packer.flush()
