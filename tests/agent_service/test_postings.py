@@ -171,7 +171,7 @@ async def test_scores_are_bm25_as_in_the_formula(index: PostingIndex, namespace:
 async def test_a_term_of_most_chunks_is_looked_for_only_where_there_is_no_rarer_one(
     index: PostingIndex, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = {number: "The oil price" for number in range(1, 12)} | {12: "The oil embargo", 13: "Grain"}
+    texts = dict.fromkeys(range(1, 12), "The oil price") | {12: "The oil embargo", 13: "Grain"}
     await index.upsert(namespace, [chunk(text, number) for number, text in texts.items()])
     every = [(await search(index, namespace, question)).hits for question in ("oil embargo", "oil", "oil zebra")]
     assert [len(hits) for hits in every] == [12, 12, 12]
