@@ -9,20 +9,18 @@ too: else one test's jobs would wait for the next test's worker.
 from django.db import connection
 from django.test import TransactionTestCase
 
-_TABLES = """
+_KEEP = """
+DROP SCHEMA IF EXISTS kept CASCADE;
+CREATE SCHEMA kept;
+CREATE VIEW kept.names AS
     SELECT relname FROM pg_class
-    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'django_migrations' ORDER BY oid
-"""
-
-_KEEP = f"""
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'django_migrations' ORDER BY oid;
 DO $$
 DECLARE
     name text;
     filled boolean;
 BEGIN
-    DROP SCHEMA IF EXISTS kept CASCADE;
-    CREATE SCHEMA kept;
-    FOR name IN {_TABLES} LOOP
+    FOR name IN SELECT relname FROM kept.names LOOP
         EXECUTE format('SELECT EXISTS (SELECT FROM public.%I)', name) INTO filled;
         IF filled THEN
             EXECUTE format('CREATE TABLE kept.%I AS TABLE public.%I', name, name);
@@ -32,13 +30,13 @@ END $$
 """
 
 # The locks are what TRUNCATE would take: whatever a server's thread still writes is waited for, and deleted too.
-_EMPTY = f"""
+_EMPTY = """
 DO $$
 DECLARE
     name text;
 BEGIN
     PERFORM set_config('session_replication_role', 'replica', true);
-    FOR name IN {_TABLES} LOOP
+    FOR name IN SELECT relname FROM kept.names LOOP
         EXECUTE format('LOCK TABLE public.%I IN ACCESS EXCLUSIVE MODE', name);
         EXECUTE format('DELETE FROM public.%I', name);
     END LOOP;
