@@ -29,8 +29,10 @@ _SUFFIX = r"\.[A-Za-z0-9]{1,5}$"
 @dataclass(frozen=True, slots=True)
 class Filters:
     """Empty filters nothing out. `dated` is of a page that has a date of its own, both days included (UTC); `heading`
-    is what the headings that a passage stands under begin with."""
+    is what the headings that a passage stands under begin with. Only sources of bots that `asker` owns can be named:
+    of a public bot others see what its documents say, and not where its owner has them from."""
 
+    asker: UUID | None = None
     sources: Sequence[UUID] = ()
     documents: Sequence[UUID] = ()
     dated_from: date | None = None
@@ -105,7 +107,7 @@ def _documents(bots: Bots, filters: Filters) -> list[UUID]:
     """The newest MAX_DOCUMENTS of those that have anything to give."""
     documents = _live(bots)
     if filters.sources:
-        documents = documents.filter(items__source__in=filters.sources)
+        documents = documents.filter(items__source__in=filters.sources, items__source__bot__owner_id=filters.asker)
     if filters.documents:
         documents = documents.filter(pk__in=filters.documents)
     if filters.of_pages:

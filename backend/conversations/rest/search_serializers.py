@@ -4,6 +4,7 @@ from django.conf import settings
 from rest_framework import serializers
 
 from backend.conversations.passages.filtering import NO_FILTERS, Filters
+from backend.users.models import User
 
 MOST_NAMED = 100
 
@@ -28,8 +29,8 @@ class FiltersInput(serializers.Serializer[Any]):
         return attrs
 
 
-def filters_of(validated: dict[str, Any] | None) -> Filters:
-    return Filters(**validated) if validated else NO_FILTERS
+def filters_of(validated: dict[str, Any] | None, *, asker: User) -> Filters:
+    return Filters(asker.pk, **validated) if validated else NO_FILTERS
 
 
 class SearchInput(serializers.Serializer[Any]):

@@ -30,12 +30,13 @@ class SearchView(generics.GenericAPIView[Any]):
         fields = SearchInput(data=request.data)
         fields.is_valid(raise_exception=True)
         given = fields.validated_data
+        user = user_of(request)
         found = search(
-            user=user_of(request),
+            user=user,
             bot_id=kwargs["bot_id"],
             query=given["query"],
             limit=given["limit"],
-            filters=filters_of(given.get("filters")),
+            filters=filters_of(given.get("filters"), asker=user),
         )
         return Response(SearchOutput(found).data)
 
@@ -52,7 +53,7 @@ class SearchAcrossView(TurnView, generics.GenericAPIView[Any]):
         fields = SearchAcrossInput(data=request.data)
         fields.is_valid(raise_exception=True)
         given, user = fields.validated_data, user_of(request)
-        asked = Asked(filters_of(given.get("filters")), given.get("bots", ()))
+        asked = Asked(filters_of(given.get("filters"), asker=user), given.get("bots", ()))
         if given["mode"] == "chat":
             return TurnResponse(ask_across(user=user, text=given["query"], asked=asked, key=request_key(request)))
         found = search_across(user=user, query=given["query"], limit=given["limit"], asked=asked)

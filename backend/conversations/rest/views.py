@@ -107,13 +107,14 @@ class MessageListView(TurnView, generics.ListCreateAPIView[Message]):
     def post(self, request: Request, *_: Any, **kwargs: Any) -> Response:
         fields = MessageInput(data=request.data)
         fields.is_valid(raise_exception=True)
+        user = user_of(request)
         opened = services.ask(
-            user=user_of(request),
+            user=user,
             conversation_id=kwargs["conversation_id"],
             text=fields.validated_data["text"],
             pictures=self._pictures(fields.validated_data["images"]),
             key=request_key(request),
-            filters=filters_of(fields.validated_data.get("filters")),
+            filters=filters_of(fields.validated_data.get("filters"), asker=user),
         )
         return TurnResponse(opened)
 

@@ -195,7 +195,7 @@ def test_only_documents_of_a_source(ask: Ask, bot: Bot, agent: ScriptedAgent) ->
     one, _other = write(bot, [["Of the source."]]), write(bot, [["Of nobody."]])
     source = Source.objects.create(bot=bot, kind="page", title="S", identity="i" * 64, configuration={})
     Item.objects.create(source=source, external_id="1", document=one.document)
-    ask(filters=Filters(sources=[source.pk]))
+    ask(filters=Filters(bot.owner_id, sources=[source.pk]))
     assert agent.retrievals[0]["documents"] == [str(one.document.pk)]
 
 

@@ -20,6 +20,7 @@ from backend.conversations.passages import across
 from backend.conversations.services import create_conversation
 from backend.credits.models import Entry
 from backend.documents.models import Document, State
+from backend.sources.models import Item, Source
 from backend.users.models import User
 from tests.backend.conversations.conftest import SERVICE_KEY
 from tests.backend.conversations.library import EMBEDDING, Book, write
@@ -166,6 +167,25 @@ def test_a_foreign_document_in_the_filters_finds_nothing(
     assert agent.retrievals == []
 
 
+@pytest.mark.parametrize("whose", ["their private", "their public"])
+@pytest.mark.parametrize("where", ["across", "in the public bot", "in a bot of mine"])
+def test_a_foreign_source_in_the_filters_is_as_one_that_never_was(
+    as_user: AsUser, owner: User, books: dict[str, Book], agent: ScriptedAgent, whose: str, where: str
+) -> None:
+    """Of a public bot, too: what its documents say is for all, where its owner has them from is not."""
+    document = books[whose].document
+    source = Source.objects.create(bot=document.bot, kind="page", title="S", identity="i" * 64, configuration={})
+    Item.objects.create(source=source, external_id="1", document=document)
+    bots = {"in the public bot": "their public", "in a bot of mine": "my private"}
+    url = f"/api/v1/bots/{books[bots[where]].document.bot_id}/search/" if where in bots else URL
+    foreign, never = (
+        as_user(owner).post(url, QUESTION | {"filters": {"sources": [str(one)]}}, format="json")
+        for one in (source.pk, uuid4())
+    )
+    assert (foreign.status_code, foreign.content) == (never.status_code, never.content)
+    assert (foreign.json()["passages"], agent.retrievals) == ([], [])
+
+
 def test_filters_reach_over_all_bots(
     as_user: AsUser, owner: User, books: dict[str, Book], agent: ScriptedAgent
 ) -> None:
@@ -278,6 +298,19 @@ def test_the_next_question_goes_on_across(
     assert len(agent.sets) == 2
     assert agent.retrievals[1]["history"][0]["text"] == QUESTION["query"]
     assert len(agent.chats[1]["passages"]) == 1
+
+
+def test_a_foreign_source_in_the_filters_of_a_message_finds_nothing(
+    owner: User, client_of: Callable[[User], httpx.Client], books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    document = books["their public"].document
+    source = Source.objects.create(bot=document.bot, kind="page", title="S", identity="i" * 64, configuration={})
+    Item.objects.create(source=source, external_id="1", document=document)
+    conversation = create_conversation(user=owner, bot_id=document.bot_id)
+    body = {"text": "Which word?", "filters": {"sources": [str(source.pk)]}}
+    response = client_of(owner).post(f"conversations/{conversation.pk}/messages/", json=body)
+    assert response.status_code == HTTPStatus.CREATED, response.text
+    assert (agent.retrievals, agent.chats[0]["passages"]) == ([], [])
 
 
 def test_filters_of_a_message_reach_the_search(
