@@ -48,6 +48,7 @@ EXPECTED = 0.15
 FIRST_PASSAGE = 0.3
 """What the first passage gains by its place, the second half of it, and so on."""
 K1, B = 1.2, 0.2
+_HEADING = re.compile(r"#{1,6} [^\n]*(?:\n\s*+|\Z)")
 CACHED_LENGTH = 4_000
 CACHED_TEXTS = 512
 
@@ -65,9 +66,13 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
+    """`under`: the terms of the heading above it. A heading only names what is told below: it is no answer."""
+
     text: str
     terms: Counter[str]
     pairs: frozenset[tuple[str, str]]
+    under: frozenset[str]
+    is_heading: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +179,10 @@ def _asked(question: str, read: Sequence[_Read]) -> _Asked | None:
 
 def _scored(number: int, read: _Read, title: frozenset[str], asked: _Asked) -> Iterator[Quote]:
     for place, sentence in enumerate(read.sentences):
+        if sentence.is_heading:
+            continue
         around = read.sentences[max(0, place - 2) : place + 2]
-        near = title.union(*(one.terms for one in around))
+        near = title.union(sentence.under, *(one.terms for one in around if not one.is_heading))
         length = K1 * (1 - B + B * sentence.terms.total() / asked.mean)
         score = found = 0.0
         for term, weight in asked.weights.items():
@@ -213,10 +220,22 @@ def _read(text: str) -> _Read:
 def _read_anew(text: str) -> _Read:
     language = language_of(words_of(text))
     sentences = []
-    for start, end in sentence_spans(text):
+    under: frozenset[str] = frozenset()
+    for start, end, is_heading in _parts(text):
         terms = _terms(text[start:end], language)
-        sentences.append(_Sentence(text[start:end], Counter(terms), frozenset(pairwise(terms))))
+        under = frozenset(terms) if is_heading else under
+        sentences.append(_Sentence(text[start:end], Counter(terms), frozenset(pairwise(terms)), under, is_heading))
     return _Read(language, sentences, frozenset().union(*(sentence.terms for sentence in sentences)))
+
+
+def _parts(text: str) -> Iterator[tuple[int, int, bool]]:
+    """Sentences, and headings apart from those that begin in the next line."""
+    for start, end in sentence_spans(text):
+        while start < end and (heading := _HEADING.match(text, start, end)):
+            yield start, heading.end(), True
+            start = heading.end()
+        if start < end:
+            yield start, end, False
 
 
 _read_and_kept = lru_cache(CACHED_TEXTS)(_read_anew)

@@ -54,6 +54,23 @@ def test_the_opposite_of_what_is_written_is_not_answered(question: str) -> None:
     assert quoted(question) == []
 
 
+ALMANAC = passages(
+    "# Almanac\n\n## Spring tides and neap tides\n\nThe sun pulls too, less than half as strongly as the moon. At the "
+    "quarters the two partly cancel each other: these are neap tides.\n\n## Range\nOn the open ocean it is small.\n"
+)
+
+
+def test_a_heading_is_no_answer_and_tells_what_stands_below_it() -> None:
+    [(_, quote)] = quoted("What is a neap tide?", ALMANAC)
+    assert quote == "At the quarters the two partly cancel each other: these are neap tides."
+    [(_, quote)] = quoted("What is the range?", ALMANAC)
+    assert quote == "On the open ocean it is small."
+
+
+def test_headings_alone_answer_nothing() -> None:
+    assert quoted("What are neap tides?", passages("# Tides\n\n## Neap tides", "## What neap tides are")) == []
+
+
 def test_without_passages_nothing_is_found() -> None:
     assert quoted("Anything?", []) == []
     assert quoted("Anything?", passages("   ")) == []
