@@ -5,10 +5,11 @@ raised, where it cannot be completed.
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import cast, get_args
+from functools import partial
+from typing import TypeVar, cast, get_args
 
 from agent_service.contract import (
     ChatRequest,
@@ -53,6 +54,13 @@ CHARS_PER_TOKEN = 16
 """No real token is longer on average: a model that sends more than this for each token it was allowed ignores its
 limit.
 """
+
+LITTLE_PAIRS = 5_000_000
+"""Of a character of the answer and one of its passages: compared in two or three milliseconds."""
+SENTENCE_CHARS = 300
+"""Of a long one, which is compared when its end has come."""
+
+T = TypeVar("T")
 
 _UNSHOWABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
@@ -354,8 +362,7 @@ class _Draft:
         """What may be shown now that this text has come."""
         if self._request.check == "mark" or not text:
             return self._stop.feed(text)
-        # In a thread: comparing sentences with many long passages would hold up every other stream.
-        return self._stop.feed(await asyncio.to_thread(self._through_gate))
+        return self._stop.feed(await self._compared(self._through_gate, SENTENCE_CHARS + len(text)))
 
     async def rest(self) -> str:
         if self.cut:
@@ -365,16 +372,23 @@ class _Draft:
     async def _unsaid(self) -> str:
         if self._refusal is not None:
             self.refused = True
-            return await asyncio.to_thread(self._said_refusal, _first_sentence(self._refusal))
+            return await self._compared(partial(self._said_refusal, _first_sentence(self._refusal)), REFUSAL_CHARS)
         held, self._opening = self._opening or "", None
         rest = self.markers.feed(held) + self.markers.flush()
         if self._request.check == "mark":
             return rest
-        return await asyncio.to_thread(self._last_through_gate)
+        return await self._compared(self._last_through_gate, SENTENCE_CHARS)
+
+    async def _compared(self, compare: Callable[[], T], chars: int) -> T:
+        """In a thread where so many characters with all passages are much, which would hold up every other stream; for
+        little the way there takes longer than the work."""
+        if chars * sum(len(passage.text) for passage in self.prompt.passages) <= LITTLE_PAIRS:
+            return compare()
+        return await asyncio.to_thread(compare)
 
     async def told(self) -> CitationsEvent:
         if not self.refused and self.finish_reason != "not_found":
-            self.checked = await asyncio.to_thread(self._check)
+            self.checked = await self._compared(self._check, self._heard.received)
         return CitationsEvent(
             citations=self.checked.citations,
             rejected=self.markers.rejected + self.checked.rejected,
