@@ -201,6 +201,20 @@ def test_it_costs_nothing(as_user: AsUser, owner: User, books: dict[str, Book], 
     assert agent.chats == []
 
 
+def test_searches_of_all_kinds_are_limited_together(
+    as_user: AsUser, owner: User, stranger: User, books: dict[str, Book], settings: Settings
+) -> None:
+    settings.CHAT_LIMIT_PER_MINUTE = 2
+    in_one = f"/api/v1/bots/{books['their public'].document.bot_id}/search/"
+    responses = [as_user(owner).post(url, QUESTION) for url in (URL, in_one, URL, in_one, URL)]
+    refused = [response for response in responses if response.status_code == HTTPStatus.TOO_MANY_REQUESTS]
+    assert len(refused) >= 1
+    assert all(response.status_code == HTTPStatus.OK for response in responses[:2])
+    assert refused[-1].json()["code"] == "too_many_requests"
+    assert 1 <= int(refused[-1]["Retry-After"]) <= 60
+    assert as_user(stranger).post(URL, QUESTION).status_code == HTTPStatus.OK
+
+
 def test_where_there_is_nothing_to_search(as_user: AsUser, owner: User, agent: ScriptedAgent) -> None:
     response = as_user(owner).post(URL, QUESTION)
     assert (response.json()["passages"], response.json()["notes"]) == ([], ["nothing_to_search"])
