@@ -15,6 +15,8 @@ from backend.core.errors import IdempotencyKeyInvalid, IdempotencyKeyReused, Req
 from backend.core.models import IdempotencyRecord
 
 HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+"""A header too: this is the first answer again."""
 
 
 class ShownOnce(Response):
@@ -91,7 +93,7 @@ def _lock(*, user_id: object, key: str) -> None:
 def _replay(record: IdempotencyRecord, fingerprint: str) -> Response:
     if record.fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    return Response(record.body, status=record.status, headers={"Idempotency-Replayed": "true"})
+    return Response(record.body, status=record.status, headers={REPLAYED: "true"})
 
 
 def _plain(data: Any) -> Any:

@@ -14,7 +14,7 @@ from backend.conversations.questions import pictures
 from backend.conversations.services import RequestKey
 from backend.core.awaited import AwaitedView
 from backend.core.event_stream import EventStreamRenderer
-from backend.core.idempotency import HEADER, fingerprint_of, key_of
+from backend.core.idempotency import HEADER, REPLAYED, fingerprint_of, key_of
 from backend.gateway.embedding import embed
 from backend.openai_api import answering, catalogue, messages
 from backend.openai_api.embeddings import embeddings_object, texts_of
@@ -81,7 +81,7 @@ class CompletionsView(OpenAIView, AwaitedView):
             else answering.whole(opened, model=given["model"])
         )
         if isinstance(opened, Answer):
-            response["Idempotency-Replayed"] = "true"
+            response[REPLAYED] = "true"
         return response
 
 

@@ -26,7 +26,7 @@ from backend.core.browsing import BrowsablePages
 from backend.core.database import in_database
 from backend.core.deferred import Deferred
 from backend.core.event_stream import EventStreamRenderer, as_json, event_stream
-from backend.core.idempotency import fingerprint_of, key_of
+from backend.core.idempotency import REPLAYED, fingerprint_of, key_of
 
 
 class TurnResponse(Response):
@@ -35,6 +35,8 @@ class TurnResponse(Response):
     def __init__(self, opened: OpenedTurn | Answer) -> None:
         super().__init__(status=HTTPStatus.CREATED)
         self.opened = opened
+        if isinstance(opened, Answer):
+            self[REPLAYED] = "true"
 
 
 class AttachResponse(Response):
@@ -80,7 +82,10 @@ async def _attached(response: AttachResponse) -> HttpResponseBase:
 async def _answered(response: TurnResponse) -> HttpResponseBase:
     answer, turn = await _started(response.opened)
     if isinstance(response.accepted_renderer, EventStreamRenderer):
-        return event_stream(frames_of(answer, turn, 0))
+        stream = event_stream(frames_of(answer, turn, 0))
+        if isinstance(response.opened, Answer):
+            stream[REPLAYED] = "true"
+        return stream
     if turn is not None:
         await turn.finished()
     return await in_database(_rendered, response=response, answer_id=answer.pk)

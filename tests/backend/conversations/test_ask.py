@@ -183,12 +183,15 @@ def test_the_same_key_replays_the_first_answer(
     first = ask(client, conversation, **headers)
     second = ask(client, conversation, **headers)
     assert (first.json(), first.status_code) == (second.json(), second.status_code)
+    assert [one.headers.get("idempotency-replayed") for one in (first, second)] == [None, "true"]
     assert len(agent.chats) == 1
 
 
 def test_the_same_key_replays_a_stream(client: httpx.Client, conversation: Conversation, agent: ScriptedAgent) -> None:
     headers = {"idempotency-key": "k-1", "accept": "text/event-stream"}
-    first, second = (events(ask(client, conversation, **headers).text) for _ in range(2))
+    responses = [ask(client, conversation, **headers) for _ in range(2)]
+    assert [one.headers.get("idempotency-replayed") for one in responses] == [None, "true"]
+    first, second = (events(response.text) for response in responses)
     joined = [("".join(d["text"] for n, d in named if n == "delta"), named[0], named[-3:]) for named in (first, second)]
     assert joined[0] == joined[1]
     assert len(agent.chats) == 1
