@@ -5,6 +5,7 @@ stemmer.
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from agent_service.pipeline.stop_words import STOP_WORDS
 from agent_service.pipeline.terms import folded
@@ -40,15 +41,18 @@ def language_of(words: Sequence[str], likely: Iterable[str] = (), fewest: int = 
     script = _script_of(words)
     if script is not None:
         return script
-    hints = Counter(language for word in words if word in _HINTS for language in _HINTS[word])
-    if not hints or max(hints.values()) < fewest:
+    hints = Counter(chain.from_iterable(filter(None, map(_HINTS.get, words))))
+    most = max(hints.values(), default=0)
+    if not hints or most < fewest:
         return next((language for language in likely if language in _IN_LATIN), DEFAULT)
-    order = [*likely, DEFAULT, *_IN_LATIN]
-    return min(hints, key=lambda language: (-hints[language], order.index(language)))
+    best = {language for language, count in hints.items() if count == most}
+    return next(language for language in chain(likely, (DEFAULT,), _IN_LATIN) if language in best)
 
 
 def _script_of(words: Sequence[str]) -> str | None:
     """None for Latin, which many languages write."""
+    if words and max(words)[0] <= _LATIN_END:
+        return None
     firsts: Counter[str] = Counter()
     for first, count in Counter([word[0] for word in words]).items():
         firsts[_script(first)] += count

@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 
 import snowballstemmer
 
@@ -63,15 +63,17 @@ def indexed(text: str, heading: str = "") -> Indexed:
     words = words_of(text)
     language = language_of(words)
     silent = STOPS.get(language, frozenset())
-    counts: Counter[int] = Counter()
+    found: list[int] = []
     length = 0
-    for part in (words, *[words_of(heading)] * HEADING_TIMES):
-        singles = [_numbers(word, language) for word in part if word not in silent]
-        terms = [number for numbers in singles for number in numbers]
-        counts.update(terms)
-        counts.update(_pairs(singles))
-        length += len(terms)
-    return Indexed(language, min(length, MOST), {term: min(count, MOST) for term, count in counts.items()})
+    for part, times in ((words, 1), (words_of(heading), HEADING_TIMES)):
+        singles = list(map(_numbers, [word for word in part if word not in silent], repeat(language)))
+        terms = list(chain.from_iterable(singles))
+        found += (terms + _pairs(singles)) * times
+        length += len(terms) * times
+    counts = dict(Counter(found))
+    if len(found) > MOST:
+        counts = {term: min(count, MOST) for term, count in counts.items()}
+    return Indexed(language, min(length, MOST), counts)
 
 
 def asked(question: str, languages: Sequence[str]) -> list[Asked]:

@@ -76,7 +76,10 @@ _NAMESPACES = """
 _OPEN = "insert into vectors.lexicon (namespace, numbered) values (%s, 0) on conflict (namespace) do nothing"
 _LEXICON = "select id from vectors.lexicon where namespace = %s"
 _UPSERT = """
-    insert into vectors.vector (lexicon, chunk, document, version, embedding) values (%s, %s, %s, %s, %s)
+    insert into vectors.vector (lexicon, chunk, document, version, embedding)
+    select %(lexicon)s::int, one.* from unnest(
+        %(chunks)s::uuid[], %(documents)s::uuid[], %(versions)s::uuid[], %(vectors)s::halfvec[]
+    ) as one
     on conflict (lexicon, chunk) do update
     set document = excluded.document, version = excluded.version, embedding = excluded.embedding
 """
@@ -135,8 +138,7 @@ class PgvectorStore:
                 await connection.execute(_OPEN, (namespace,))
                 lexicon = await (await connection.execute(_LEXICON, (namespace,))).fetchone()
             assert lexicon is not None  # noqa: S101 - whoever made it, it is never deleted
-            rows = [(lexicon[0], one.id, one.document, one.version, HalfVector(one.vector)) for one in chunks]
-            await connection.cursor(binary=True).executemany(_UPSERT, rows)
+            await connection.execute(_UPSERT, _columns(lexicon[0], chunks), binary=True)
 
     async def search(
         self, namespace: str, vector: Vector, limit: int, documents: Collection[UUID] | None = None
@@ -220,6 +222,17 @@ class PgvectorStore:
         async with self.database.connection() as connection:
             rows = await (await connection.execute(statement.encode(), parameters, binary=True)).fetchall()
         return [Found(*row) for row in rows]
+
+
+def _columns(lexicon: int, chunks: Sequence[StoredChunk]) -> dict[str, Any]:
+    chunks = list({chunk.id: chunk for chunk in chunks}.values())
+    return {
+        "lexicon": lexicon,
+        "chunks": [chunk.id for chunk in chunks],
+        "documents": [chunk.document for chunk in chunks],
+        "versions": [chunk.version for chunk in chunks],
+        "vectors": [HalfVector(chunk.vector) for chunk in chunks],
+    }
 
 
 def _asked(vector: Vector, limit: int) -> dict[str, Any]:

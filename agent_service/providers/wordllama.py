@@ -3,9 +3,9 @@ it best.
 """
 
 import asyncio
-import math
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,44 @@ SHORTER = 128
 little less."""
 LONGEST_TEXT = 8_000
 """Characters of a text that count; a chunk has about a thousand."""
-BATCH_BYTES = 16_000
-"""Of one batch, each text counted as long as the longest: the rows of all its tokens, a KB each, are in memory at
-once, and a rare character is as many tokens as it has bytes.
-"""
+REMEMBERED_UNITS = 50_000
+LONGEST_REMEMBERED = 40
 
+_BLANK = "\u2581"
+"""What the vocabulary writes for a space."""
+_UNIT = re.compile(f"{_BLANK}*[^{_BLANK}\n]+|{_BLANK}+|\n+")
+_BEGINNING = re.compile(r"(\A|<unk>|<s>|</s>)(?!<unk>|<s>|</s>|\Z)")
+"""Where a text begins, to the tokenizer: also after each of its own marks."""
 
 LETTERS_ONLY = frozenset({"ar", "el", "fa", "hi", "hy", "ta"})
 """Languages of which its vocabulary has letters and hardly a word."""
+
+
+class Tokens(dict[str, bytes]):
+    """The tokens of texts, as the model's tokenizer finds them, in a tenth of the time.
+
+    The tokenizer takes a text as one word. But none of its tokens has a blank behind another character, or a line's
+    end beside one: what it finds between these does not depend on what is around, and is remembered.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        from tokenizers.normalizers import Sequence as Steps  # here, as the model itself
+
+        tokenizer.normalizer = Steps([])
+        self._tokenizer = tokenizer
+
+    def of(self, text: str) -> NDArray[np.int32]:
+        text = _BEGINNING.sub(rf"\1{_BLANK}", text) if "<" in text else text and _BLANK + text
+        units = _UNIT.findall(text.replace(" ", _BLANK))
+        return np.frombuffer(b"".join(map(self.__getitem__, units)), np.int32)
+
+    def __missing__(self, unit: str) -> bytes:
+        tokens = np.array(self._tokenizer.encode(unit, add_special_tokens=False).ids, np.int32).tobytes()
+        if len(unit) <= LONGEST_REMEMBERED:
+            if len(self) >= REMEMBERED_UNITS:
+                self.clear()
+            self[unit] = tokens
+        return tokens
 
 
 class Table:
@@ -38,16 +68,16 @@ class Table:
     all computing; one of each for the embedders of all dimensions."""
 
     def __init__(self) -> None:
-        self._model: Any = None
+        self._weights: NDArray[np.float32] | None = None
+        self._tokens: Tokens | None = None
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wordllama")
 
     def embed(self, texts: list[str]) -> NDArray[np.float32]:
-        """One row for each text, of DIMENSION numbers; NaN for a text without a token."""
-        if self._model is None:
-            self._model = _load()
-        with np.errstate(invalid="ignore"):
-            found: NDArray[np.float32] = self._model.embed(texts, norm=True, batch_size=len(texts))
-        return found
+        """One row for each text, of DIMENSION numbers: the sum of its tokens', which is zero without one."""
+        if self._weights is None or self._tokens is None:
+            model = _load()
+            self._weights, self._tokens = model.embedding, Tokens(model.tokenizer)
+        return np.stack([self._weights.take(self._tokens.of(text), axis=0).sum(axis=0) for text in texts])
 
 
 class WordLlamaEmbedder:
@@ -76,32 +106,15 @@ class WordLlamaEmbedder:
     def _vectors(self, texts: list[str]) -> list[Vector]:
         # The tokenizer refuses lone surrogates.
         readable = [text[:LONGEST_TEXT].encode("utf-8", "replace").decode() for text in texts]
-        vectors: list[Vector] = [[]] * len(texts)
-        for batch in _batches(readable):
-            for place, vector in zip(batch, self._embedded([readable[place] for place in batch]), strict=True):
-                vectors[place] = vector if math.isfinite(vector[0]) else self._nothing_said()
-        return vectors
-
-    def _embedded(self, texts: list[str]) -> list[Vector]:
-        found = self.table.embed(texts)[:, : self.dimension]
-        unit: list[Vector] = (found / np.linalg.norm(found, axis=1, keepdims=True)).tolist()
+        found = self.table.embed(readable)[:, : self.dimension]
+        norms = np.linalg.norm(found, axis=1, keepdims=True)
+        found[norms[:, 0] == 0] = self._nothing_said()
+        unit: list[Vector] = (found / np.where(norms == 0, 1, norms)).tolist()
         return unit
 
     def _nothing_said(self) -> Vector:
-        """For a text without a token, such as white space, whose mean would be NaN: one fixed direction."""
+        """For a text without a token, such as an empty one: one fixed direction."""
         return [1.0] + [0.0] * (self.dimension - 1)
-
-
-def _batches(texts: list[str]) -> Iterator[list[int]]:
-    """Places of texts of like length, shortest first."""
-    sizes = [len(text.encode()) for text in texts]
-    batch: list[int] = []
-    for place in sorted(range(len(texts)), key=sizes.__getitem__):
-        if batch and (len(batch) + 1) * sizes[place] > BATCH_BYTES:
-            yield batch
-            batch = []
-        batch.append(place)
-    yield batch
 
 
 def _load() -> Any:

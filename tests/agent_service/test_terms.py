@@ -1,8 +1,11 @@
 import time
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from agent_service.pipeline.terms import asked_terms, overlap, terms_of, weights
+from agent_service.pipeline import terms
+from agent_service.pipeline.terms import asked_terms, folded, overlap, terms_of, weights, words_of
 
 
 @pytest.mark.parametrize(
@@ -53,3 +56,11 @@ def test_no_text_takes_long(evil: str) -> None:
     started = time.perf_counter()
     terms_of(evil * 40_000)
     assert time.perf_counter() - started < 1
+
+
+@given(st.one_of(st.text(max_size=80), st.text("aB0_'\u2019sé\u0301\u0e01北ك\u064b \n-\x1f\xa0ſ", max_size=40)))
+@example("the dog's'S '_'s")
+@example("l\u2019été, Anna\u2019s")
+def test_the_short_ways_find_the_same_words(text: str) -> None:
+    """Words are found in one way by questions, texts and stored indexes, whatever else the text has in it."""
+    assert words_of(text) == terms._WORD.findall(terms._POSSESSIVE.sub("", folded(text)))
