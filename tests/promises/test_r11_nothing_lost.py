@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 import pytest
+from django.db import transaction
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from backend.documents import claims
@@ -28,9 +29,10 @@ def lose_reminder(document: Document) -> None:
 def upload_losing_some(upload: Upload, *, count: int, lost: int, luck: random.Random) -> None:
     unlucky = set(luck.sample(range(count), lost))
     for number in range(count):
-        document = upload(f"Document {number} says something.".encode(), f"{number}.txt")
-        if number in unlucky:
-            lose_reminder(document)
+        with transaction.atomic():  # a worker may take what is committed at once, and forgets the reminder itself
+            document = upload(f"Document {number} says something.".encode(), f"{number}.txt")
+            if number in unlucky:
+                lose_reminder(document)
 
 
 def all_ready() -> bool:
