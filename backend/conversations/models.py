@@ -253,7 +253,7 @@ class Step(models.Model):
 class CitationQuerySet(models.QuerySet["Citation"]):
     def quoted(self) -> "CitationQuerySet":
         """Adds `quote`, cut out of the stored page, that page's own `label`, `link`, `author` and `dated`, and what
-        names the document. All are null once the document is gone."""
+        names the document and its bot. All are null once the document is gone."""
         length = models.F("end") - models.F("start")
         return (
             self.select_related("version__document")
@@ -265,6 +265,10 @@ class CitationQuerySet(models.QuerySet["Citation"]):
             .annotate(
                 quote=_while_there(Substr("cited__text", models.F("start") + 1, length)),
                 **{name: _while_there(models.F(f"cited__{name}")) for name in ("label", "link", "author", "dated")},
+                **{
+                    f"bot_{name}": models.F(f"version__document__bot__{name}")
+                    for name in ("name", "visibility", "owner")
+                },
             )
         )
 
@@ -309,3 +313,12 @@ class Citation(models.Model):
 
     def __str__(self) -> str:
         return f"[{self.marker}] p. {self.page}"
+
+    @property
+    def bot(self) -> dict[str, Any] | None:
+        """Of one that is `quoted`: whose document it is. A bot that has gone private since is not named to others."""
+        cited: Any = self
+        if cited.bot_owner is None:
+            return None
+        named = cited.bot_owner == self.answer.user_id or cited.bot_visibility != Visibility.PRIVATE
+        return {"id": cited.version.document.bot_id, "name": cited.bot_name if named else None}

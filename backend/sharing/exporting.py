@@ -65,8 +65,11 @@ def _citations(answer: Answer) -> Sequence[Any]:
 
 
 def _name(citation: Any) -> str:
+    """Of an answer across bots with the bot's name."""
     document = citation.version.document
-    return ", ".join(part for part in (document.title, citation.label) if part)
+    across = citation.answer.conversation.bot_id is None
+    bot = citation.bot["name"] if across and citation.bot else ""
+    return ", ".join(part for part in (bot, document.title, citation.label) if part)
 
 
 def _link(citation: Any) -> str:

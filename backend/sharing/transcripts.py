@@ -20,7 +20,7 @@ def given(conversation: Conversation) -> Any:
 
 def read(answers: Any) -> Sequence[Answer]:
     """With question and citations, each citation without its words where the document is gone."""
-    return list(answers.with_citations().select_related("message"))
+    return list(answers.with_citations().select_related("message", "conversation"))
 
 
 def documents_bots(answers: Sequence[Answer]) -> set[UUID]:

@@ -27,7 +27,7 @@ def closing_events(turn: Turn, outcome: Outcome, charged: int | None) -> Ending:
         "charged": charged,
     }
     citations = {
-        "citations": [_cited(span, turn.passages[span.marker - 1]) for span in outcome.citations],
+        "citations": [_cited(turn, span, turn.passages[span.marker - 1]) for span in outcome.citations],
         "rejected": outcome.citations_rejected,
         "support": list(outcome.support),
         # Where markers were taken out, what was streamed is not what is stored, and `support` counts in this.
@@ -53,10 +53,12 @@ def error_event(error: ChatSphereError, request_id: str) -> dict[str, Any]:
     }
 
 
-def _cited(span: CitedSpan, passage: LivePassage) -> dict[str, Any]:
+def _cited(turn: Turn, span: CitedSpan, passage: LivePassage) -> dict[str, Any]:
     """As `serializers.CitationOutput` shows it once it is stored."""
+    bot = turn.opened.bot
     return {
         "marker": span.marker,
+        "bot": {"id": str(bot.pk), "name": bot.name} if bot else {"id": str(passage.bot_id), "name": passage.bot_name},
         "document": {"id": str(passage.document_id), "title": passage.document_title},
         "version": passage.version_number,
         "page": span.page,

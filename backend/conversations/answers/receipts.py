@@ -51,6 +51,7 @@ def ranked(passages: Sequence[LivePassage]) -> list[dict[str, Any]]:
         {
             "rank": rank,
             "chunk": str(passage.chunk_id),
+            "bot": str(passage.bot_id) if passage.bot_id else None,
             "document": str(passage.document_id),
             "version": str(passage.version_id),
             "page": passage.page,

@@ -13,6 +13,7 @@ class RankedPassageOutput(serializers.Serializer[Any]):
 
     rank = serializers.IntegerField()
     chunk = serializers.UUIDField()
+    bot = serializers.UUIDField(allow_null=True, default=None, help_text="Whose document it is.")
     document = serializers.UUIDField()
     version = serializers.UUIDField()
     page = serializers.IntegerField()

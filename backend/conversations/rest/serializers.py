@@ -56,10 +56,17 @@ class CitedDocumentOutput(serializers.Serializer[Any]):
     title = serializers.CharField()
 
 
+class CitedBotOutput(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField(allow_null=True, help_text="Null where you may not see the bot any more.")
+
+
 class CitationOutput(serializers.Serializer[Citation]):
-    """`quote` is characters `start` to `end` of the page's text. Where the document was deleted, `document` is null."""
+    """`quote` is characters `start` to `end` of the page's text. Where the document was deleted, `document` and `bot`
+    are null."""
 
     marker = serializers.IntegerField()
+    bot = CitedBotOutput(allow_null=True, help_text="Whose document it is: of an answer across bots, one of many.")
     document = CitedDocumentOutput(allow_null=True, source="version.document", default=None)
     version = serializers.IntegerField(allow_null=True, source="version.number", default=None)
     page = serializers.IntegerField()

@@ -288,6 +288,35 @@ def test_one_answer_over_all_of_it(
     assert Answer.objects.get().charged == Entry.objects.get(kind="settle").spent_delta
 
 
+def test_citations_across_bots_name_their_bots(
+    owner: User, client_of: Callable[[User], httpx.Client], books: dict[str, Book], agent: ScriptedAgent
+) -> None:
+    """Streamed, stored, opened, exported and in the receipt."""
+    cited = [books["my private"], books["their public"]]
+    agent.hits = [hit for book in cited for hit in book.hits()]
+    places = [(n, str(book.chunks[0].pk)) for n, book in enumerate(cited, start=1)]
+    quote = {"start": 0, "end": 9, "quote": "The vault", "score": 0.8}
+    agent.answer("A word [1][2].", citations=[{"marker": n, "passage": chunk} | quote for n, chunk in places])
+    bots = [{"id": str(book.document.bot_id), "name": book.document.bot.name} for book in cited]
+    client = client_of(owner)
+    response = client.post("search/", json=QUESTION | {"mode": "chat"}, headers={"Accept": "text/event-stream"})
+    told = dict(events(response.text))
+    answer_id, conversation = told["meta"]["answer_id"], told["meta"]["conversation_id"]
+    assert [citation["bot"] for citation in told["citations"]["citations"]] == bots
+    stored = client.get(f"answers/{answer_id}/").json()
+    assert stored["citations"] == told["citations"]["citations"]
+    assert client.get(f"answers/{answer_id}/citations/2/").json()["bot"] == bots[1]
+    receipt = client.get(f"answers/{answer_id}/receipt/").json()
+    assert [passage["bot"] for passage in receipt["passages"]] == [bot["id"] for bot in bots]
+    exported = client.get(f"conversations/{conversation}/export/?as=markdown").text
+    assert "[1] my private, On my private" in exported
+    assert "[2] their public, On their public" in exported
+    Bot.objects.filter(pk=cited[1].document.bot_id).update(visibility=Visibility.PRIVATE, name="Renamed in private")
+    reloaded = client.get(f"answers/{answer_id}/").json()["citations"]
+    assert [citation["bot"] for citation in reloaded] == [bots[0], {"id": bots[1]["id"], "name": None}]
+    assert "Renamed" not in client.get(f"conversations/{conversation}/export/?as=json").text
+
+
 def test_it_is_streamed_and_repeated_as_any_other(
     owner: User, client_of: Callable[[User], httpx.Client], books: dict[str, Book], agent: ScriptedAgent
 ) -> None:
