@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 
 from launcher.locks import FileLock
 from launcher.postgres import EmbeddedPostgres
+from tests.migrated import MIGRATED
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PREFIX = "chatsphere-test-"
@@ -29,6 +30,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         _remove_leftovers()
         data = early_config.stash[_data] = _data_dir()
         os.environ["DATA_DIR"] = str(data)
+        os.environ[MIGRATED] = str(data / "migrated")
         if not os.environ.get("DATABASE_URL"):
             server = EmbeddedPostgres(data, max_connections=400, fsync=False)
             server.start()

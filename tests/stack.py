@@ -18,6 +18,7 @@ import httpx
 import psycopg
 
 from launcher.postgres import EmbeddedPostgres
+from tests.migrated import start_migrated
 
 ROOT = Path(__file__).resolve().parents[1]
 START = ROOT / "launcher" / "start"
@@ -77,9 +78,7 @@ class Stack:
 
     def start(self, *names: str) -> None:
         """Start the database and the named processes (by default all three), and wait until they answer."""
-        self.postgres.start()
-        self.postgres.create_database()
-        self.command("migrate", "--verbosity", "0")
+        start_migrated(self.postgres, lambda: self.command("migrate", "--verbosity", "0"))
         wanted = names or ("agent", "web", "worker")
         for name in wanted:
             self.launch(name)

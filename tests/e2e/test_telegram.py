@@ -1,54 +1,36 @@
 """A channel from the login to an answer that cites a post: real processes and Telethon, an emulated data centre."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.emulators.telegram.login import API_HASH, API_ID
-from tests.emulators.telegram.server import DC_ID, TelegramEmulator
-from tests.stack import Person, Stack, StackError, running_stack
+from tests.emulators.telegram.server import TelegramEmulator
+from tests.emulators.telegram.world import Account
+from tests.stack import Person, Stack, StackError
 
-pytestmark = pytest.mark.xdist_group("telegram")
+pytestmark = pytest.mark.xdist_group("sources")
 
 NEWS = "Pier 9 is closed until spring because of the storm damage to its crane."
 
 
 @pytest.fixture(scope="module")
-def telegram() -> Iterator[TelegramEmulator]:
-    with TelegramEmulator() as running:
-        harbour = running.world.channel("Harbour news", "harbour")
-        harbour.posts(119)
-        harbour.post(NEWS, post_author="Ida Lund")
-        harbour.posts(10)
-        running.world.account(password="open sesame")
-        yield running
+def account(telegram: TelegramEmulator) -> Account:
+    """With a channel to read."""
+    harbour = telegram.world.channel("Harbour news", "harbour")
+    harbour.posts(119)
+    harbour.post(NEWS, post_author="Ida Lund")
+    harbour.posts(10)
+    return telegram.world.account(password="open sesame")
 
 
 @pytest.fixture(scope="module")
-def stack(telegram: TelegramEmulator) -> Iterator[Stack]:
-    settings = {
-        "TELEGRAM_API_ID": str(API_ID),
-        "TELEGRAM_API_HASH": API_HASH,
-        "TELEGRAM_DC_ID": str(DC_ID),
-        "TELEGRAM_DC_HOST": telegram.host,
-        "TELEGRAM_DC_PORT": str(telegram.port),
-        "TELEGRAM_RSA_PUBLIC_KEY": telegram.public_key.replace("\n", "\\n"),
-        "TELEGRAM_PAGE_PAUSE_SECONDS": "0.0",
-    }
-    with running_stack(SIGNUP_GRANT="10000", **settings) as running:
-        yield running
+def person(with_sources: Stack) -> Person:
+    return with_sources.person("telegram@example.com")
 
 
 @pytest.fixture(scope="module")
-def person(stack: Stack) -> Person:
-    return stack.person("telegram@example.com")
-
-
-@pytest.fixture(scope="module")
-def source(stack: Stack, person: Person, telegram: TelegramEmulator) -> dict[str, Any]:
-    account = telegram.world.accounts[0]
-    said = stack.command("telegram_login", stdin=f"{account.phone}\n{account.code}\n{account.password}\n")
+def source(person: Person, account: Account) -> dict[str, Any]:
+    said = person.stack.command("telegram_login", stdin=f"{account.phone}\n{account.code}\n{account.password}\n")
     assert "Logged in as A…" in said.stdout
     bot = person.make_bot("Harbour master")
     source = person.post(f"bots/{bot}/sources/", {"kind": "telegram", "configuration": {"channel": "t.me/harbour"}})
@@ -57,7 +39,7 @@ def source(stack: Stack, person: Person, telegram: TelegramEmulator) -> dict[str
         documents = person.get(f"bots/{bot}/documents/")["results"]
         return len(documents) == 2 and all(document["state"] == "ready" for document in documents)
 
-    stack.wait_for(indexed, "the channel to be indexed", 120)
+    person.stack.wait_for(indexed, "the channel to be indexed", 120)
     return {**person.get(f"sources/{source['id']}/"), "bot": bot}
 
 
@@ -78,7 +60,7 @@ def test_an_answer_cites_the_post_with_its_link_date_and_author(person: Person, 
 
 
 def test_an_edited_post_is_answered_from_as_it_is_now(
-    stack: Stack, person: Person, source: dict[str, Any], telegram: TelegramEmulator
+    person: Person, source: dict[str, Any], telegram: TelegramEmulator
 ) -> None:
     telegram.world.channels[0].edit(120, "Pier 9 is open again since Monday.")
     person.post(f"sources/{source['id']}/sync/")
@@ -87,14 +69,14 @@ def test_an_edited_post_is_answered_from_as_it_is_now(
         answer = person.ask(person.converse(source["bot"]), "Is pier 9 open again?").json()
         return any("open again since Monday" in citation["quote"] for citation in answer["citations"])
 
-    stack.wait_for(answered, "the edit to be answered from", 60)
+    person.stack.wait_for(answered, "the edit to be answered from", 60)
 
 
-def test_deleting_the_source_leaves_nothing_to_answer_from(
-    stack: Stack, person: Person, source: dict[str, Any]
-) -> None:
+def test_deleting_the_source_leaves_nothing_to_answer_from(person: Person, source: dict[str, Any]) -> None:
     assert person.http.delete(f"sources/{source['id']}/").status_code in (202, 204)
-    stack.wait_for(lambda: not person.get(f"bots/{source['bot']}/documents/")["results"], "the documents to go", 60)
+    person.stack.wait_for(
+        lambda: not person.get(f"bots/{source['bot']}/documents/")["results"], "the documents to go", 60
+    )
     with pytest.raises(StackError, match="404"):
         person.get(f"sources/{source['id']}/")
     answer = person.ask(person.converse(source["bot"]), "Is pier 9 open again?").json()

@@ -1,41 +1,29 @@
 """From the address of a site to an answer whose citation leads back to the page, and what follows when the page
 changes, through real processes and real HTTP."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.stack import Person, Stack, running_stack
-from tests.websites import Page, Website, article, website
+from tests.stack import Person, Stack
+from tests.websites import Page, Website, article
 
 QUESTION = "What does a berth for the night cost?"
 
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[Website]:
-    with website() as site:
-        site.pages["/robots.txt"] = Page(b"User-agent: *\nDisallow: /private\n")
-        site.pages["/"] = article("Harbour", "Ships come and go.", "/berths", "/private", "/gone")
-        site.pages["/berths"] = article("Berths", "A berth for the night costs forty crowns, paid at the mole.")
-        site.pages["/private"] = article("Private", "A berth for the night costs nothing for friends.")
-        yield site
+pytestmark = pytest.mark.xdist_group("sources")
 
 
 @pytest.fixture(scope="module")
-def stack(site: Website) -> Iterator[Stack]:
-    allowed = {"FETCH_ALLOWED_NETWORKS": "127.0.0.1/32", "FETCH_PORTS": str(site.port), "WEB_DELAY_SECONDS": "0.0"}
-    with running_stack(SIGNUP_GRANT="10000", **allowed) as stack:
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def person(stack: Stack) -> Person:
-    return stack.person()
+def person(with_sources: Stack) -> Person:
+    return with_sources.person("website@example.com")
 
 
 @pytest.fixture(scope="module")
 def source(person: Person, site: Website) -> dict[str, Any]:
+    site.pages["/robots.txt"] = Page(b"User-agent: *\nDisallow: /private\n")
+    site.pages["/"] = article("Harbour", "Ships come and go.", "/berths", "/private", "/gone")
+    site.pages["/berths"] = article("Berths", "A berth for the night costs forty crowns, paid at the mole.")
+    site.pages["/private"] = article("Private", "A berth for the night costs nothing for friends.")
     bot = person.make_bot("Harbour master")
     body = {"kind": "site", "configuration": {"url": f"{site.url}/"}, "every_minutes": 60}
     created = person.post(f"bots/{bot}/sources/", body)
@@ -88,11 +76,9 @@ def test_a_source_that_is_switched_off_answers_nothing(person: Person, source: d
     assert cited(person, source["bot"])[1] != []
 
 
-def test_a_source_that_is_deleted_is_gone_with_its_documents(
-    person: Person, stack: Stack, source: dict[str, Any]
-) -> None:
+def test_a_source_that_is_deleted_is_gone_with_its_documents(person: Person, source: dict[str, Any]) -> None:
     person.http.delete(f"sources/{source['id']}/").raise_for_status()
     assert cited(person, source["bot"])[1] == []
     documents = f"bots/{source['bot']}/documents/"
-    stack.wait_for(lambda: not person.get(documents)["results"], "the documents to go")
+    person.stack.wait_for(lambda: not person.get(documents)["results"], "the documents to go")
     assert person.http.get(f"sources/{source['id']}/").status_code == 404

@@ -19,6 +19,7 @@ import pytest
 
 from launcher.errors import PostgresError
 from launcher.postgres import EmbeddedPostgres
+from tests.migrated import start_migrated
 
 ROOT = Path(__file__).parents[2]
 ACCOUNTS = 5
@@ -99,20 +100,18 @@ def scene() -> Iterator[Scene]:
         folder = Path(name)
         folder.chmod(0o755)
         scene = Scene(EmbeddedPostgres(folder), folder, seed=random.randrange(10**6), threads=4)
-        scene.server.start()
         try:
-            prepare(scene)
+            start_migrated(scene.server, lambda: succeed(scene, "manage.py", "migrate", "--verbosity=0"))
+            succeed(scene, "-c", MAKE_ACCOUNTS)
             yield scene
         finally:
             scene.stop_workers()
             scene.server.stop(signal.SIGINT)
 
 
-def prepare(scene: Scene) -> None:
-    scene.server.create_database()
-    for arguments in (["manage.py", "migrate", "--verbosity=0"], ["-c", MAKE_ACCOUNTS]):
-        done = scene.python(*arguments)
-        assert done.returncode == 0, done.stderr
+def succeed(scene: Scene, *arguments: str) -> None:
+    done = scene.python(*arguments)
+    assert done.returncode == 0, done.stderr
 
 
 def play(scene: Scene, *, processes: int, acts: int, kills: int, crashes: list[signal.Signals], seconds: int) -> None:
