@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
-_SPECIAL = re.compile(r"[\\`*_{}\[\]()#+\-.!<>~|&]")
+_SPECIAL = re.compile(r"[\\`*_{}\[\]#<>~|&]")
+_OPENING = re.compile(r"(?:[0-9]{1,9}(?=[.)])|(?=[-+=]))")
+"""What opens a list or underlines a heading, at the beginning of a line and nowhere else."""
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _FENCE = re.compile(r"(`{3,}|~{3,})")
 _BLANKS = " \t"
@@ -12,7 +14,9 @@ _BLANKS = " \t"
 
 def escaped(text: str) -> str:
     """One line in which nothing is markup."""
-    return _SPECIAL.sub(lambda match: "\\" + match[0], " ".join(text.split()))
+    line = _SPECIAL.sub(lambda match: "\\" + match[0], " ".join(text.split()))
+    opening = _OPENING.match(line)
+    return f"{line[: opening.end()]}\\{line[opening.end() :]}" if opening else line
 
 
 def quoted(text: str) -> str:

@@ -112,9 +112,9 @@ def test_titles_and_questions_are_no_markup(exported: Any, conversation: Convers
     Document.objects.update(title="](http://evil) ![x](http://evil) <b>")
     tell(conversation, "> # <script>\n![x](http://evil)", citations=[span(known.version.pk)])
     said = exported("markdown").content.decode()
-    assert said.startswith("# \\# \\<img src=x\\> \\[a\\]\\(javascript:b\\) \\- c\n")
-    assert "> \\> \\# \\<script\\>\n> \\!\\[x\\]\\(http://evil\\)" in said
-    assert "- [1] \\]\\(http://evil\\) \\!\\[x\\]\\(http://evil\\) \\<b\\>, Page 1:" in said
+    assert said.startswith("# \\# \\<img src=x\\> \\[a\\](javascript:b) - c\n")
+    assert "> \\> \\# \\<script\\>\n> !\\[x\\](http://evil)" in said
+    assert "- [1] \\](http://evil) !\\[x\\](http://evil) \\<b\\>, Page 1:" in said
 
 
 def test_an_unknown_kind_is_refused(exported: Any) -> None:

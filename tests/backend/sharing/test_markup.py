@@ -11,6 +11,10 @@ from backend.sharing.markup import escaped, link, quoted, without_embeds
         ("two\nlines", "two lines"),
         ("&lt;b&gt;", r"\&lt;b\&gt;"),
         ("1. no list", r"1\. no list"),
+        ("12) no list", r"12\) no list"),
+        ("- no list", r"\- no list"),
+        ("=====", r"\====="),
+        ("Less than 3.5 m (at sea) - and well-known!", "Less than 3.5 m (at sea) - and well-known!"),
     ],
 )
 def test_escaped_text_is_no_markup(text: str, shown: str) -> None:
