@@ -5,8 +5,9 @@ from backend.core.errors import ChatSphereError
 _SENTENCES = {
     "url_invalid": "This is not a web address that can be asked.",
     "scheme_refused": "Only http:// and https:// addresses are asked.",
-    "port_refused": "The address names a port that is not asked.",
-    "address_refused": "The address does not lead to the public internet.",
+    "port_refused": "This deployment asks no server at that port. Its operator can allow it (FETCH_PORTS).",
+    "address_refused": "The address does not lead to the public internet. The operator can allow a network of one's own"
+    " (FETCH_ALLOWED_NETWORKS).",
     "dns_failed": "The name of the server could not be resolved.",
     "connect_failed": "The server could not be reached.",
     "tls_failed": "No safe connection: the server's certificate is not valid for its name.",

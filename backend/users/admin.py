@@ -4,6 +4,8 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import UserCreationForm
 
@@ -57,14 +59,33 @@ class UserAdmin(ModelAdmin):
     search_fields = ["email", "name", "id"]
     ordering = ["-id"]
     fieldsets = [
-        (None, {"fields": ["id", "email", "name", "is_active", "email_verified_at", "created_at", "deleted_at"]}),
+        (
+            None,
+            {
+                "fields": [
+                    "id",
+                    "email",
+                    "name",
+                    "is_active",
+                    "email_verified_at",
+                    "created_at",
+                    "deleted_at",
+                    "credits",
+                ]
+            },
+        ),
         ("Rights", {"fields": RIGHTS}),
     ]
     add_fieldsets = [(None, {"fields": ["email", "name", "password1", "password2"]})]
-    readonly_fields = ["id", "email", "is_active", "email_verified_at", "created_at", "deleted_at"]
+    readonly_fields = ["id", "email", "is_active", "email_verified_at", "created_at", "deleted_at", "credits"]
     filter_horizontal = ["user_permissions"]
     inlines = [SessionInline, ApiKeyInline]
     actions = ["suspend", "activate", "send_password_reset"]
+
+    def credits(self, user: User) -> str:
+        return format_html(
+            '<a href="{}">{}</a>', reverse("admin:credits_account_of_user", args=[user.pk]), "Balance and ledger"
+        )
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is None:

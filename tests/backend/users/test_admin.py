@@ -2,6 +2,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.core import mail
 from django.test import Client
+from django.urls import reverse
 
 from backend.users import services
 from backend.users.models import Session, User
@@ -38,6 +39,11 @@ def test_finds_by_address(chief: User, owner: User, stranger: User) -> None:
     page = desk(chief).get(LIST, {"q": "stranger@EXAMPLE"}).content.decode()
     assert stranger.email in page
     assert owner.email not in page
+
+
+def test_leads_to_what_the_user_has_to_spend(chief: User, owner: User) -> None:
+    page = desk(chief).get(f"{LIST}{owner.pk}/change/").content.decode()
+    assert f'<a href="{reverse("admin:credits_account_of_user", args=[owner.pk])}">' in page
 
 
 def test_shows_neither_password_nor_hashes(chief: User, owner: User) -> None:
