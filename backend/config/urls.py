@@ -13,6 +13,7 @@ register_converter(PositiveConverter, "positive")
 urlpatterns = [
     path("", pages.home, name="home"),
     path("", include(page_urlpatterns)),
+    path("favicon.ico", pages.favicon, name="favicon"),
     path("health", pages.health, name="health"),
     path("readyz", pages.readyz, name="readyz"),
     path("metrics", operating.metrics, name="metrics"),
@@ -21,6 +22,7 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(), name="docs"),
     path("api/v1/", pages.Index.as_view(), name="index"),
+    path("api/v1/", include("backend.conversations.urls")),  # first: each that is tried before it costs every answer
     path("api/v1/", include("backend.users.urls")),
     path("api/v1/", include("backend.webhooks.urls")),
     path("api/v1/", include("backend.credits.urls")),
@@ -29,7 +31,6 @@ urlpatterns = [
     path("api/v1/", include("backend.sources.urls")),
     path("api/v1/", include("backend.curated.urls")),
     path("api/v1/", include("backend.tools.urls")),
-    path("api/v1/", include("backend.conversations.urls")),
     path("api/v1/", include("backend.gateway.urls")),
     path("v1/", include("backend.openai_api.urls")),
     path("mcp/", include("backend.mcp_server.urls")),

@@ -64,6 +64,25 @@ def test_readiness_names_what_is_not_ready(client: Client, no_agent: None) -> No
 
 
 @pytest.mark.django_db
+def test_what_is_not_ready_is_said_once_and_is_no_error(
+    client: Client, no_agent: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.get("/readyz")
+    [said] = [
+        (one.levelname, one.getMessage()) for one in caplog.records if one.name.startswith(("django", "backend.config"))
+    ]
+    assert said[0] == "WARNING"
+    assert said[1].startswith("Not ready: agent agent_unavailable; worker")
+
+
+@pytest.mark.django_db
+def test_browsers_find_an_icon(client: Client) -> None:
+    icon = client.get("/favicon.ico", follow=True)
+    assert icon.headers["Content-Type"] == "image/svg+xml"
+    icon.close()
+
+
+@pytest.mark.django_db
 def test_the_agent_is_ready_when_it_says_so(ready_agent: None) -> None:
     assert readiness.checks()["agent"] == "ok"
 
