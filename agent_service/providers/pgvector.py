@@ -6,18 +6,21 @@ just these vectors (`graphs.py`), or over all of them where many namespaces are 
 namespace's filter would silently lose rows.
 """
 
+import struct
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from pgvector import HalfVector
+from psycopg.errors import UniqueViolation
 
 from agent_service.contract import StoredVector
 from agent_service.ports import Found, StoredChunk, Vector
+from agent_service.providers.binary_copy import rows
 from agent_service.providers.graphs import GRAPH_FROM, Graph, Graphs
-from agent_service.providers.postgres import WHICH, Database, which
+from agent_service.providers.postgres import WHICH, Connection, Database, which
 from agent_service.settings import Settings
 
 NAME = "pgvector"
@@ -75,14 +78,13 @@ _NAMESPACES = """
 """
 _OPEN = "insert into vectors.lexicon (namespace, numbered) values (%s, 0) on conflict (namespace) do nothing"
 _LEXICON = "select id from vectors.lexicon where namespace = %s"
+_COPY = "copy vectors.vector (lexicon, chunk, document, version, embedding) from stdin (format binary)"
 _UPSERT = """
-    insert into vectors.vector (lexicon, chunk, document, version, embedding)
-    select %(lexicon)s::int, one.* from unnest(
-        %(chunks)s::uuid[], %(documents)s::uuid[], %(versions)s::uuid[], %(vectors)s::halfvec[]
-    ) as one
+    insert into vectors.vector (lexicon, chunk, document, version, embedding) values (%s, %s, %s, %s, %s)
     on conflict (lexicon, chunk) do update
     set document = excluded.document, version = excluded.version, embedding = excluded.embedding
 """
+_INT4 = struct.Struct("!i")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +134,16 @@ class PgvectorStore:
         return {row[0] for row in rows}
 
     async def upsert(self, namespace: str, chunks: Sequence[StoredChunk]) -> None:
-        async with self.database.connection() as connection, connection.transaction():
-            lexicon = await (await connection.execute(_LEXICON, (namespace,))).fetchone()
-            if lexicon is None:
-                await connection.execute(_OPEN, (namespace,))
-                lexicon = await (await connection.execute(_LEXICON, (namespace,))).fetchone()
-            assert lexicon is not None  # noqa: S101 - whoever made it, it is never deleted
-            await connection.execute(_UPSERT, _columns(lexicon[0], chunks), binary=True)
+        """What is there already, which callers find out before, costs a second try."""
+        async with self.database.connection() as connection:
+            lexicon = await _lexicon(connection, namespace)
+            found = [(one.id, one.document, one.version, HalfVector(one.vector)) for one in chunks]
+            try:
+                async with connection.transaction(), connection.cursor().copy(_COPY) as copy:
+                    await copy.write(_copied(lexicon, found))
+            except UniqueViolation:
+                async with connection.transaction():
+                    await connection.cursor(binary=True).executemany(_UPSERT, [(lexicon, *row) for row in found])
 
     async def search(
         self, namespace: str, vector: Vector, limit: int, documents: Collection[UUID] | None = None
@@ -224,15 +229,21 @@ class PgvectorStore:
         return [Found(*row) for row in rows]
 
 
-def _columns(lexicon: int, chunks: Sequence[StoredChunk]) -> dict[str, Any]:
-    chunks = list({chunk.id: chunk for chunk in chunks}.values())
-    return {
-        "lexicon": lexicon,
-        "chunks": [chunk.id for chunk in chunks],
-        "documents": [chunk.document for chunk in chunks],
-        "versions": [chunk.version for chunk in chunks],
-        "vectors": [HalfVector(chunk.vector) for chunk in chunks],
-    }
+async def _lexicon(connection: Connection, namespace: str) -> int:
+    """The namespace's number, given to it now where it has none. It is never taken back."""
+    while True:
+        row = await (await connection.execute(_LEXICON, (namespace,))).fetchone()
+        if row is not None:
+            return int(row[0])
+        await connection.execute(_OPEN, (namespace,))
+
+
+def _copied(lexicon: int, chunks: Iterable[tuple[UUID, UUID, UUID, HalfVector]]) -> bytes:
+    of_lexicon = _INT4.pack(lexicon)
+    return rows(
+        (of_lexicon, chunk.bytes, document.bytes, version.bytes, vector.to_binary())
+        for chunk, document, version, vector in chunks
+    )
 
 
 def _asked(vector: Vector, limit: int) -> dict[str, Any]:
