@@ -198,6 +198,17 @@ def test_the_parser_sees_no_environment(program: Callable[[str], None], monkeypa
     assert "canary" not in extracted(b"x", "text")[0].label
 
 
+def test_neither_a_parser_nor_its_server_writes_where_the_worker_does(program: Callable[[str], None]) -> None:
+    """What a library says of a file belongs in nobody's log."""
+    program(
+        "import json, os\n"
+        "places = [(os.getpid(), 2), (os.getppid(), 1), (os.getppid(), 2)]\n"
+        "found = [os.readlink(f'/proc/{pid}/fd/{number}') for pid, number in places]\n"
+        "print(json.dumps(dict(label=' '.join(found), text='')))\nprint('{\"done\": true}')"
+    )
+    assert extracted(b"x", "text")[0].label == "/dev/null /dev/null /dev/null"
+
+
 def test_a_parser_has_no_descriptor_but_its_own(program: Callable[[str], None]) -> None:
     program(
         "import json, os\n"
@@ -264,14 +275,16 @@ def test_a_parser_server_that_does_not_answer_is_replaced(how: signal.Signals, m
 
 
 def test_a_file_whose_server_died_under_it_is_read_by_the_next(program: Callable[[str], None], tmp_path: Path) -> None:
+    """From its beginning: where the first was in the file, the second would go on."""
     program(
-        "import os, signal, time\n"
+        "import json, os, signal, sys, time\n"
         f"mark = {str(tmp_path / 'mark')!r}\n"
+        "read = sys.stdin.read()\n"
         "if not os.path.exists(mark):\n"
         "    open(mark, 'w').close()\n    os.kill(os.getppid(), signal.SIGKILL)\n    time.sleep(60)\n"
-        'print(\'{"label": "second", "text": ""}\')\nprint(\'{"done": true}\')'
+        "print(json.dumps(dict(label=read, text='')))\nprint('{\"done\": true}')"
     )
-    assert extracted(b"x", "text")[0].label == "second"
+    assert extracted(b"all of it", "text")[0].label == "all of it"
 
 
 def test_a_file_that_kills_the_server_each_time_has_crashed_the_parser(program: Callable[[str], None]) -> None:
