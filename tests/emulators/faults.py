@@ -60,12 +60,13 @@ FAULTS = WIRE_FAULTS | STREAM_FAULTS | VECTOR_FAULTS | STORE_FAULTS
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`header` False leaves the wait to the body. `times` calls misbehave and then all is fine again; None is for
-    ever. `after` is the number of good pieces before it strikes, `seconds` its pace where it has one, `megabytes` its
-    size where it has one."""
+    """`header` False leaves the wait to the body. `skip` calls are still fine, `times` misbehave, and then all is fine
+    again; None is for ever. `after` is the number of good pieces before it strikes, `seconds` its pace where it has
+    one, `megabytes` its size where it has one."""
 
     kind: str
     times: int | None = None
+    skip: int = 0
     retry_after: float | None = None
     header: bool = True
     after: int = 2
@@ -138,8 +139,11 @@ class Script:
             self.latency(entry["route"], call=entry.get("call", 0.0), piece=entry.get("piece", 0.0))
 
     @staticmethod
-    def _use(queue: list[Fault]) -> Fault:
+    def _use(queue: list[Fault]) -> Fault | None:
         fault = queue[0]
+        if fault.skip:
+            queue[0] = replace(fault, skip=fault.skip - 1)
+            return None
         if fault.times is not None:
             if fault.times <= 1:
                 queue.pop(0)

@@ -86,6 +86,51 @@ def test_negative_usage_never_pays_the_asker(someone: Asker, gemini: GeminiEmula
     assert someone.person.balance()["available"] < before
 
 
+FIRST_STEP = ["429", "hang", "cut", "stall"]
+SECOND_STEP = [*FIRST_STEP, "err_mid", "nofinish"]
+STEPS = 2
+"""A search, then the answer: what is broken in the second comes in the middle."""
+
+
+@pytest.fixture(scope="module")
+def researcher(stack: Stack) -> Asker:
+    return asker(stack, "r20-steps", agent="researcher", tools=["knowledge_search"])
+
+
+@pytest.fixture(scope="module")
+def modest(stack: Stack) -> Asker:
+    return asker(stack, "r20-modest", agent="researcher", tools=["knowledge_search"], degrade=True)
+
+
+def ask_in_steps(
+    someone: Asker, gemini: GeminiEmulator, kind: str, skip: int
+) -> tuple[list[tuple[str, dict[str, object]]], list[str]]:
+    gemini.fault(STREAM, kind, times=1, skip=skip, seconds=0.05)
+    started = time.monotonic()
+    told = someone.events(someone.conversation())
+    assert time.monotonic() - started < STEPS * DEADLINE
+    return told, [name for name, _ in told]
+
+
+@pytest.mark.parametrize(("skip", "kind"), [*((0, kind) for kind in FIRST_STEP), *((1, kind) for kind in SECOND_STEP)])
+def test_an_answer_in_steps_that_breaks_ends_in_one_error(
+    kind: str, skip: int, researcher: Asker, gemini: GeminiEmulator
+) -> None:
+    told, names = ask_in_steps(researcher, gemini, kind, skip)
+    assert (names[-1], names.count("error"), names.count("done"), names.count("step")) == ("error", 1, 0, skip)
+    assert {"code", "message", "retryable", "request_id", "charged"} <= set(told[-1][1])
+
+
+@pytest.mark.parametrize("kind", ["503", "cut", "hang"])
+def test_in_the_middle_of_steps_passages_are_quoted_where_the_owner_allows_it(
+    kind: str, modest: Asker, gemini: GeminiEmulator
+) -> None:
+    told, names = ask_in_steps(modest, gemini, kind, 1)
+    assert (names[-1], names.count("error"), names.count("done"), names.count("step")) == ("done", 0, 1, 1)
+    assert told[-1][1]["finish_reason"] == "degraded"
+    assert dict(told)["usage"]["charged"] == 0
+
+
 def test_after_all_of_it_every_hold_is_settled_once(stack: Stack) -> None:
     stack.wait_for(lambda: running_answers(stack) == 0, "all answers to end", 20)
     assert wrong_settlements(stack) == []

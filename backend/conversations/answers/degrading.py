@@ -36,8 +36,9 @@ def is_down(error: AgentRefused) -> bool:
 
 
 async def find_by_words(turn: Turn, agent: AgentClient) -> None:
-    """Without the embedder and without the vector store."""
-    await gathering.gather(turn, agent, lexical_only=True)
+    """Without the embedder and without the vector store. What the steps of an answer have found already stays."""
+    if not turn.passages:
+        await gathering.gather(turn, agent, lexical_only=True)
 
 
 def quoted(turn: Turn) -> Outcome:

@@ -14,6 +14,7 @@ from backend.bots.services import update_bot
 from backend.conversations.models import Answer, AnswerState, Conversation, Step
 from backend.conversations.questions.allowance import allowance_for
 from backend.conversations.questions.charging import Prices
+from backend.credits import services as ledger
 from backend.credits.models import Entry, Price
 from backend.users.models import User
 from tests.backend.conversations.conftest import PAGE, QUOTE, Knowledge, wait_for
@@ -117,6 +118,42 @@ def test_a_bot_that_may_degrade_quotes_where_the_model_is_away(
     assert asked(client_of(owner), conversation)[-1][0] == "done"
     answer = Answer.objects.get()
     assert (answer.degraded, answer.charged) == (True, 0)
+
+
+AWAY = {"code": "upstream_unavailable", "message": "Away.", "retryable": True, "details": {}, "request_id": "-"}
+
+
+def test_in_the_middle_of_its_steps_too_with_what_they_have_found(
+    stepping: ScriptedAgent, knowledge: Knowledge, client_of: ClientOf, owner: User, conversation: Conversation
+) -> None:
+    update_bot(bot=knowledge.bot, author=owner, changes={}, configuration={"degrade": True})
+    stepping.steps = [call("knowledge_search", query="moon"), ("error", AWAY)]
+    told = asked(client_of(owner), conversation)
+    assert [name for name, _ in told] == ["meta", "step", "delta", "citations", "usage", "done"]
+    answer = Answer.objects.get()
+    assert (answer.degraded, answer.charged, answer.steps.count()) == (True, 0, 1)
+    assert f"{PAGE} [1]" in answer.text
+    assert [asked["lexical_only"] for asked in stepping.retrievals] == [False]
+    assert (ledger.account_for(owner).reserved, Entry.objects.filter(kind="settle").count()) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("degrade", "steps"),
+    [
+        (True, ["Every 27 days", ("error", AWAY)]),
+        (False, [("error", AWAY)]),
+        (True, [("error", AWAY | {"code": "prompt_too_long", "retryable": False})]),
+    ],
+    ids=["after a word", "not allowed", "the asker's fault"],
+)
+def test_otherwise_they_end_in_one_error_and_cost_nothing(
+    stepping: ScriptedAgent, client_of: ClientOf, owner: User, conversation: Conversation, degrade: bool, steps: Any
+) -> None:
+    BotVersion.objects.update(degrade=degrade)
+    stepping.steps = [call("knowledge_search", query="moon"), *steps]
+    names = [name for name, _ in asked(client_of(owner), conversation)]
+    assert (names[-1], names.count("error"), names.count("done")) == ("error", 1, 0)
+    assert (ledger.account_for(owner).reserved, Answer.objects.get().charged) == (0, 0)
 
 
 def test_stopping_closes_the_line_to_the_agent(
