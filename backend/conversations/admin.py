@@ -10,14 +10,26 @@ from backend.conversations.models import Answer
 class AnswerAdmin(ModelAdmin):
     """How answers ended and what they cost. What was said stays between the person and the bot: no text is shown."""
 
-    list_display = ["id", "user", "model", "answered_by", "state", "error_code", "charged", "created_at", "finished_at"]
+    list_display = [
+        "id",
+        "user",
+        "bot",
+        "model",
+        "answered_by",
+        "state",
+        "error_code",
+        "charged",
+        "created_at",
+        "finished_at",
+    ]
     list_filter = ["state", "model", "degraded", "error_code"]
     search_fields = ["id", "user__email", "request_id"]
-    list_select_related = ["user"]
+    list_select_related = ["user", "conversation__bot"]
     fields = [
         "id",
         "user",
-        "conversation",
+        "conversation_id",
+        "bot",
         "model",
         "answered_by",
         "degraded",
@@ -32,6 +44,10 @@ class AnswerAdmin(ModelAdmin):
         "created_at",
         "finished_at",
     ]
+
+    def bot(self, answer: Answer) -> str:
+        """There is none where many bots were searched, or a program asked a model itself."""
+        return str(answer.conversation.bot or "-")
 
     def has_add_permission(self, *_: Any) -> bool:
         return False

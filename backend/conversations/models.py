@@ -192,7 +192,7 @@ class Answer(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.state}: {self.text[:60]}"
+        return f"{self.state}: {self.pk}"
 
 
 class ReceiptQuerySet(models.QuerySet["Receipt"]):
