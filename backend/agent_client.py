@@ -16,12 +16,11 @@ from uuid import UUID
 
 import aiohttp
 import certifi
-import jwt
 from django.conf import settings
 from pydantic import BaseModel, ValidationError
 
 from agent_service import contract
-from backend.core import request_id
+from backend.core import jws, request_id
 from backend.core.errors import ChatSphereError
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -199,17 +198,20 @@ class AgentClient:
         """Events of one answer up to its `DoneEvent`; every other end raises an AgentError. Close it to leave early."""
         body = request.model_copy(update={"stream": True}).model_dump_json().encode()
         headers = _headers("POST", "/chat", body, scope) | {"Accept": "text/event-stream"}
-        deadline = asyncio.get_running_loop().time() + settings.AGENT_CHAT_SECONDS
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + settings.AGENT_CHAT_SECONDS
         with _translated():
             response = await self._open_stream(body, headers)
+            # The reading fails, then or at its next attempt: a timeout around it all would cancel the caller amid work.
+            expiry = loop.call_at(deadline, response.content.set_exception, TimeoutError())
             try:
-                events = _events(response, deadline)
-                async for event in events:
+                async for event in _events(response):
                     yield event
                     if isinstance(event, contract.DoneEvent):
                         return
                 raise AgentGarbage("The agent service's stream ended before the answer did.")
             finally:
+                expiry.cancel()
                 response.close()  # one that was read to its end has gone back to the kept ones already
 
     async def process(
@@ -347,7 +349,7 @@ def _headers(method: str, path: str, body: bytes, scope: Scope) -> dict[str, str
         "max_output_tokens": scope.max_output_tokens,
     }
     return {
-        contract.TOKEN_HEADER: jwt.encode(claims, settings.SERVICE_KEY, algorithm="HS256"),
+        contract.TOKEN_HEADER: jws.written(json.dumps(claims, separators=(",", ":")).encode(), settings.SERVICE_KEY),
         contract.REQUEST_ID_HEADER: request_id.current.get(),
         "Content-Type": "application/json",
     }
@@ -401,8 +403,8 @@ _EVENTS: dict[str, type[ChatEvent]] = {
 }
 
 
-async def _events(response: aiohttp.ClientResponse, deadline: float) -> AsyncIterator[ChatEvent]:
-    async for name, data in _frames(response, deadline):
+async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[ChatEvent]:
+    async for name, data in _frames(response):
         if name == "error":
             raise AgentRefused(_validated(contract.ErrorBody, data), status=HTTPStatus.BAD_GATEWAY)
         if name not in _EVENTS:
@@ -410,10 +412,10 @@ async def _events(response: aiohttp.ClientResponse, deadline: float) -> AsyncIte
         yield _validated(_EVENTS[name], data)
 
 
-async def _frames(response: aiohttp.ClientResponse, deadline: float) -> AsyncIterator[tuple[str, bytes]]:
+async def _frames(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, bytes]]:
     """`(event, data)` of each frame; the agent writes one `data:` line per frame, and comments as heartbeat."""
     pending = b""
-    while block := await _block(response, deadline):
+    while block := await response.content.readany():
         pending += block
         *frames, pending = pending.split(b"\n\n")
         if len(pending) > MAX_FRAME_BYTES:
@@ -424,14 +426,6 @@ async def _frames(response: aiohttp.ClientResponse, deadline: float) -> AsyncIte
             )
             if b"data" in fields:
                 yield fields.get(b"event", b"").decode("ascii", "replace"), fields[b"data"]
-
-
-async def _block(response: aiohttp.ClientResponse, deadline: float) -> bytes:
-    """What has come since, empty at the end. Around each read, not the whole: fired while the caller works, the
-    deadline would cancel the caller.
-    """
-    async with asyncio.timeout_at(deadline):
-        return await response.content.readany()
 
 
 class _Line:

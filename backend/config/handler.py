@@ -97,12 +97,28 @@ class Handler(ASGIHandler):
     async def _respond(self, request: HttpRequest, send: Any) -> None:
         response = await self.run_get_response(request)
         try:
-            await self.send_response(response, _given_up(send) if response.streaming else send)
-        except TimeoutError:
-            logger.info("a reader who took nothing for %s was given up", settings.STREAM_READER)
+            if response.streaming:
+                await self._stream(response, send)
+            else:
+                await self.send_response(response, send)
         finally:
             if not response.closed:
                 response.close()
+
+    async def _stream(self, response: HttpResponseBase, send: Any) -> None:
+        """Up to its end, or until the reader takes nothing for STREAM_READER."""
+        loop, seconds = asyncio.get_running_loop(), settings.STREAM_READER.total_seconds()
+        try:
+            async with asyncio.timeout(None) as patience:
+
+                async def sent(message: Any) -> None:
+                    patience.reschedule(loop.time() + seconds)
+                    await send(message)
+                    patience.reschedule(None)
+
+                await self.send_response(response, sent)
+        except TimeoutError:
+            logger.info("a reader who took nothing for %s was given up", settings.STREAM_READER)
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         signals.request_started.send(sender=self.__class__, scope=request.scope)  # type: ignore[attr-defined]
@@ -114,16 +130,6 @@ class Handler(ASGIHandler):
             response._handler_class = self.__class__  # type: ignore[attr-defined]  # noqa: SLF001 - as Django's own does
             response.close()
         return response
-
-
-def _given_up(send: Any) -> Any:
-    """`send` for a stream: raises TimeoutError where the reader takes nothing for STREAM_READER."""
-
-    async def sent(message: Any) -> None:
-        async with asyncio.timeout(settings.STREAM_READER.total_seconds()):
-            await send(message)
-
-    return sent
 
 
 async def _from_thread(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:

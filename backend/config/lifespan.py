@@ -1,5 +1,6 @@
 """What the server tells at its start and its end, which Django itself does not listen to."""
 
+import gc
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -11,6 +12,10 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+YOUNG = 10_000
+"""Objects, until the collector looks: an answer makes some thousands, of which hardly any are in a cycle."""
 
 
 def with_lifespan(application: Application) -> Application:
@@ -26,6 +31,10 @@ def with_lifespan(application: Application) -> Application:
 async def _live(receive: Receive, send: Send) -> None:
     await receive()
     running = running_turns()
+    # What stands now stands to the end: the collector need not walk over all of Django with every few answers.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG)
     with when_asked(end_streams):  # a turn may finish, but what only tells of documents would go on for ever
         await send({"type": "lifespan.startup.complete"})
         await receive()

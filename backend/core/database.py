@@ -1,5 +1,7 @@
 """Work in the database from asynchronous code, and its clock."""
 
+import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -22,7 +24,8 @@ async def in_database(work: Callable[..., Result], **arguments: Any) -> Result:
             if not connection.in_atomic_block:
                 connection.close()
 
-    return await sync_to_async(worked, thread_sensitive=False)()
+    # Not `sync_to_async`, which takes as long as a short statement: nothing in `work` calls asynchronous code back.
+    return await asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, worked)
 
 
 async def in_this_thread(work: Callable[..., Result], **arguments: Any) -> Result:

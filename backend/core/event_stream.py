@@ -23,8 +23,19 @@ class EventStreamRenderer(BaseRenderer):
         raise TypeError("A stream is not rendered at once.")
 
 
+class EventStream(StreamingHttpResponse):
+    """Its frames as they are: Django's own passes each through a generator that would encode text."""
+
+    def __init__(self, frames: AsyncIterator[bytes]) -> None:
+        super().__init__(frames, content_type=EventStreamRenderer.media_type)
+        self._frames = frames
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._frames
+
+
 def event_stream(frames: AsyncIterator[bytes]) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(frames, content_type=EventStreamRenderer.media_type)
+    response = EventStream(frames)
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"  # nginx would otherwise hold the events back
     return response

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import psycopg
-from django.db import connection, models
+from django.db import connection, connections, models
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.lookups import Lookup
 from django.db.models.query import ModelIterable, QuerySet, get_related_populators
@@ -27,15 +27,16 @@ def rows(sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]
 
     Values go beside the text and have no type there: where the server cannot tell it from the place, write `%s::uuid`.
     """
-    connection.ensure_connection()
-    connection.validate_no_broken_transaction()
+    database: Any = connections["default"]  # once: `connection` looks for this thread's with each of its attributes
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
     started = time.monotonic()
-    with connection.wrap_database_errors:
-        cursor = psycopg.Cursor(connection.connection)
+    with database.wrap_database_errors:
+        cursor = psycopg.Cursor(database.connection)
         cursor.execute(sql, parameters, prepare=True)
-        found = cursor.fetchall() if cursor.description else []
-    if connection.queries_logged:
-        connection.queries_log.append({"sql": sql, "time": f"{time.monotonic() - started:.3f}"})
+        found: list[Row] = cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
+    if database.queries_logged:
+        database.queries_log.append({"sql": sql, "time": f"{time.monotonic() - started:.3f}"})
     return found
 
 

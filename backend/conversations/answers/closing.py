@@ -13,6 +13,8 @@ from backend.documents.passages import LivePassage
 _DATE = DateTimeField()
 
 Ending = list[tuple[str, dict[str, Any]]]
+FOLLOWED = {"citations", "follow_ups", "usage"}
+"""Events of an ending that others come after."""
 
 
 def closing_events(turn: Turn, outcome: Outcome, charged: int | None) -> Ending:

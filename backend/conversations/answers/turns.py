@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,6 @@ from backend.conversations.answers.endings import Outcome
 from backend.conversations.answers.steps import StepTaken
 from backend.conversations.models import Answer
 from backend.conversations.questions.opening import OpenedTurn
-from backend.core.event_stream import happens
 from backend.documents.passages import LivePassage
 
 PIECE_CHARS = 64 * 1024
@@ -74,7 +74,7 @@ class Turn:
     readers: int = 0
     halted_by: str = ""
     work: "asyncio.Task[Outcome] | None" = None
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _waiting: "list[asyncio.Future[bool]]" = field(default_factory=list)
 
     @property
     def answer_id(self) -> UUID:
@@ -132,7 +132,6 @@ class Turn:
         try:
             yield meta_event(self.opened.answer)
             while True:
-                changed = self._changed
                 until = self.told[told].position if told < len(self.told) else len(self.text)
                 if until > after:
                     until = min(until, after + PIECE_CHARS)
@@ -145,7 +144,7 @@ class Turn:
                     for event in self.ending:
                         yield event
                     return
-                elif not await happens(changed, settings.STREAM_HEARTBEAT.total_seconds()):
+                elif not await self._changes():
                     yield None
         finally:
             self.readers -= 1
@@ -163,6 +162,26 @@ class Turn:
         if not self.readers:
             self.halt("abandoned")
 
+    async def _changes(self) -> bool:
+        """Whether anything does before a heartbeat is due. For every word of every reader: an Event with a timeout
+        around it is several times the work."""
+        loop = asyncio.get_running_loop()
+        change: asyncio.Future[bool] = loop.create_future()
+        self._waiting.append(change)
+        due = loop.call_later(settings.STREAM_HEARTBEAT.total_seconds(), _tell, change, False)
+        try:
+            return await change
+        finally:
+            due.cancel()
+            with suppress(ValueError):
+                self._waiting.remove(change)
+
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        waiting, self._waiting = self._waiting, []
+        for change in waiting:
+            _tell(change, True)
+
+
+def _tell(change: "asyncio.Future[bool]", changed: bool) -> None:
+    if not change.done():
+        change.set_result(changed)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from rest_framework.renderers import JSONRenderer
 
-from backend.conversations.answers.closing import ending
+from backend.conversations.answers.closing import FOLLOWED, ending
 from backend.conversations.answers.turns import Event, Turn, meta_event
 from backend.conversations.models import Answer, AnswerState
 from backend.conversations.rest.serializers import AnswerOutput
@@ -19,9 +19,16 @@ POLL_SECONDS = 0.5
 
 
 async def frames_of(answer: Answer, turn: Turn | None, after: int) -> AsyncGenerator[bytes, None]:
-    """As they go over the wire."""
+    """As they go over the wire; what ends an answer comes at once, and goes at once."""
+    together = b""
     async for event in events_of(answer, turn, after):
-        yield STILL_HERE if event is None else frame(event.name, event.data, event.position)
+        if event is None:
+            yield STILL_HERE
+            continue
+        together += frame(event.name, event.data, event.position)
+        if event.name not in FOLLOWED:
+            yield together
+            together = b""
 
 
 async def events_of(answer: Answer, turn: Turn | None, after: int) -> AsyncIterator[Event | None]:
