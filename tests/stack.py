@@ -19,6 +19,7 @@ import psycopg
 
 from launcher.postgres import EmbeddedPostgres
 from tests.migrated import start_migrated
+from tests.serving import PLAIN
 
 ROOT = Path(__file__).resolve().parents[1]
 START = ROOT / "launcher" / "start"
@@ -193,7 +194,7 @@ class Person:
     def __init__(self, stack: Stack, email: str) -> None:
         self.stack = stack
         self.email = email
-        self.http = httpx.Client(base_url=f"{stack.url}/api/v1/", timeout=130, trust_env=False)
+        self.http = httpx.Client(base_url=f"{stack.url}/api/v1/", timeout=130, trust_env=False, verify=PLAIN)
         self.post("auth/register/", {"email": email, "password": self.PASSWORD})
         tokens = self.post("auth/login/", {"email": email, "password": self.PASSWORD})
         self.http.headers["Authorization"] = f"Bearer {tokens['access']}"
@@ -242,7 +243,7 @@ class Person:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5, trust_env=False).is_success
+        return httpx.get(url, timeout=5, trust_env=False, verify=PLAIN).is_success
     except httpx.TransportError:
         return False
 

@@ -13,12 +13,11 @@ import httpx
 import jwt
 
 from agent_service.contract import TOKEN_AUDIENCE, TOKEN_HEADER, TOKEN_ISSUER
+from tests.serving import PLAIN
 
 SERVICE_KEY = "w7Rk2pQz9LmX4vTb8NcY6sHd3FgJ5aEu"
 
 Event = tuple[str, Any]
-
-PLAIN = httpx.create_ssl_context(verify=False)
 
 
 def claims_for(method: str, path: str, body: bytes, /, **claims: Any) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from agent_service.contract import Usage
 from agent_service.errors import UpstreamError
 from agent_service.pipeline.answering import NOTHING_FOUND
 from agent_service.ports import Piece
-from tests.agent_service.calls import PLAIN, Caller, asking, passage
+from tests.agent_service.calls import Caller, asking, passage
 from tests.agent_service.conftest import StartAgent
 from tests.agent_service.doubles import STOP, ScriptedChat, follows, says
+from tests.serving import PLAIN
 
 ELBE = passage("The Elbe is a river. It is 1,094 km long.", title="Rivers", page=7)
 HARBOUR = passage("The harbour of Hamburg was founded in 1189.", title="Ports")

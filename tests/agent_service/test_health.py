@@ -8,8 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from agent_service.contract import Claims
-from tests.agent_service.calls import PLAIN, Caller
+from tests.agent_service.calls import Caller
 from tests.agent_service.conftest import StartAgent
+from tests.serving import PLAIN
 
 ROOT = Path(__file__).resolve().parents[2]
 

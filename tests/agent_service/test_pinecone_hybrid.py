@@ -7,11 +7,11 @@ import pytest
 
 from agent_service.main import create_app
 from agent_service.settings import Settings
-from tests.agent_service.calls import PLAIN, Caller, new_caller, storing
+from tests.agent_service.calls import Caller, new_caller, storing
 from tests.agent_service.conftest import VENDOR_DIMENSION
 from tests.emulators.gemini import GeminiEmulator
 from tests.emulators.pinecone import PineconeEmulator
-from tests.serving import serve
+from tests.serving import PLAIN, serve
 
 EMBEDDING = f"google:gemini-embedding-001:{VENDOR_DIMENSION}"
 TEXTS = ["The dome is 18 metres wide.", "Tickets cost 12 euros.", "The cat sleeps all day."]

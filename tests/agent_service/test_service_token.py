@@ -13,8 +13,9 @@ import pytest
 from agent_service.api.tokens import Signed, TokenGate, UsedTokens
 from agent_service.contract import TOKEN_HEADER
 from agent_service.errors import Overloaded, Unauthenticated
-from tests.agent_service.calls import PLAIN, SERVICE_KEY, Caller, claims_for, sign, storing
+from tests.agent_service.calls import SERVICE_KEY, Caller, claims_for, sign, storing
 from tests.agent_service.conftest import StartAgent
+from tests.serving import PLAIN
 
 BODY = b"{}"
 PATH = "/vectors/list"

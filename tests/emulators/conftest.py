@@ -8,6 +8,7 @@ import pytest
 from tests.emulators.gemini import GeminiEmulator
 from tests.emulators.pinecone import PineconeEmulator
 from tests.emulators.server import Running
+from tests.serving import PLAIN
 
 KEY = "the-key"
 
@@ -39,11 +40,11 @@ def pinecone(pinecone_server: Running[PineconeEmulator]) -> PineconeEmulator:
 @pytest.fixture
 def google(gemini_server: Running[GeminiEmulator], gemini: GeminiEmulator) -> Iterator[httpx.Client]:
     headers = {"x-goog-api-key": KEY}
-    with httpx.Client(base_url=gemini_server.url, headers=headers, timeout=2) as client:
+    with httpx.Client(base_url=gemini_server.url, headers=headers, timeout=2, verify=PLAIN) as client:
         yield client
 
 
 @pytest.fixture
 def index(pinecone_server: Running[PineconeEmulator], pinecone: PineconeEmulator) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=pinecone_server.url, headers={"api-key": KEY}, timeout=2) as client:
+    with httpx.Client(base_url=pinecone_server.url, headers={"api-key": KEY}, timeout=2, verify=PLAIN) as client:
         yield client

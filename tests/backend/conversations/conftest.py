@@ -20,7 +20,7 @@ from backend.documents.models import Chunk, Document, DocumentVersion, Kind, Pag
 from backend.users import services as users
 from backend.users.models import User
 from tests.backend.conversations.scripted_agent import ScriptedAgent, hit
-from tests.serving import serve
+from tests.serving import PLAIN, serve
 
 PAGE = "The moon is a rock. It orbits the earth every 27 days. Nobody lives there."
 QUOTE = "It orbits the earth every 27 days."
@@ -126,7 +126,7 @@ def client_of(web: str) -> Iterator[Callable[[User], httpx.Client]]:
     def make(user: User) -> httpx.Client:
         pair = users.open_session(user=user, user_agent="tests")
         headers = {"Authorization": f"Bearer {pair.access}"}
-        client = httpx.Client(base_url=f"{web}/api/v1/", headers=headers, timeout=20, trust_env=False)
+        client = httpx.Client(base_url=f"{web}/api/v1/", headers=headers, timeout=20, trust_env=False, verify=PLAIN)
         clients.append(client)
         return client
 

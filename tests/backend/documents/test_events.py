@@ -19,7 +19,7 @@ from backend.documents import claims, events, services
 from backend.documents.models import Document, State
 from backend.users import services as users
 from backend.users.models import Session, User
-from tests.serving import serve
+from tests.serving import PLAIN, serve
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("empty_queue", "empty_storage")]
 
@@ -37,7 +37,7 @@ def web(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
 @pytest.fixture
 def client(web: str, owner: User) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {users.open_session(user=owner, user_agent='tests').access}"}
-    with httpx.Client(base_url=web, headers=headers, timeout=PATIENCE, trust_env=False) as client:
+    with httpx.Client(base_url=web, headers=headers, timeout=PATIENCE, trust_env=False, verify=PLAIN) as client:
         yield client
 
 

@@ -11,6 +11,7 @@ from backend.mcp_server import sessions
 from backend.users import api_keys
 from backend.users.models import User
 from tests.backend.mcp_server.conftest import key_of
+from tests.serving import PLAIN
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -106,7 +107,7 @@ def test_text_is_not_json(owner: User) -> None:
 
 @pytest.fixture
 def anybody(web: str, owner: User) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=web, headers={"X-API-Key": key_of(owner)}, timeout=20) as client:
+    with httpx.Client(base_url=web, headers={"X-API-Key": key_of(owner)}, timeout=20, verify=PLAIN) as client:
         yield client
 
 

@@ -8,6 +8,7 @@ import pytest
 from backend.users import api_keys
 from backend.users.models import User
 from tests.backend.conversations.conftest import agent, client_of, conversation, knowledge, web
+from tests.serving import PLAIN
 
 __all__ = ["agent", "client_of", "conversation", "knowledge", "web"]
 
@@ -35,7 +36,8 @@ def openai_of(web: str) -> Iterator[Callable[[User], openai.OpenAI]]:
 @pytest.fixture
 def post(web: str, owner: User) -> Iterator[Ask]:
     """A bare POST below /v1 with the owner's key, for what no client would send."""
-    with httpx.Client(base_url=f"{web}/v1/", headers={"Authorization": f"Bearer {key_of(owner)}"}) as client:
+    headers = {"Authorization": f"Bearer {key_of(owner)}"}
+    with httpx.Client(base_url=f"{web}/v1/", headers=headers, verify=PLAIN) as client:
 
         def ask(path: str = "chat/completions", **body: Any) -> httpx.Response:
             return client.post(path, json=body, timeout=20)
