@@ -1,6 +1,6 @@
 """Under which headings a passage stands. Pure, and linear in the text: every line is looked at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from backend.documents.chunking import Span
 
@@ -22,6 +22,23 @@ def paths(pages: Sequence[str], spans: Sequence[Sequence[Span]]) -> list[list[st
     return found
 
 
+def within(path: str, text: str, offset: int) -> str:
+    """The headings above `offset` of a passage that begins under `path`.
+
+    A path does not tell how deep its headings are: it ends with the one that the passage begins with, if it does begin
+    with one, else it is taken to begin with a `#`.
+    """
+    if "#" not in text[:offset]:
+        return path
+    words = path.split(_BETWEEN) if path else []
+    first = text.partition("\n")[0].lstrip(" ")
+    marks = len(first) - len(first.lstrip("#"))
+    begins = bool(marks and words) and _without_closing(first[marks:]) == words[-1]
+    deeper = marks - len(words) if begins else 0
+    outline = _Outline((number + deeper, heading) for number, heading in enumerate(words, start=1))
+    return next(_at(outline.marks(text), [Span(offset, offset)], before=path))
+
+
 def _at(marks: Iterator[tuple[int, str]], spans: Sequence[Span], *, before: str) -> Iterator[str]:
     """The path at each span's start; spans come in order. `marks` is used up, as the next page goes on from its end."""
     path = before
@@ -38,8 +55,8 @@ def _at(marks: Iterator[tuple[int, str]], spans: Sequence[Span], *, before: str)
 class _Outline:
     """The headings that are open, from page to page."""
 
-    def __init__(self) -> None:
-        self._open: list[tuple[int, str]] = []  # level, words; outermost first
+    def __init__(self, already_open: Iterable[tuple[int, str]] = ()) -> None:
+        self._open = list(already_open)  # level, words; outermost first
         self._fence = ""
 
     def marks(self, text: str) -> Iterator[tuple[int, str]]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from agent_service import contract
 from backend.conversations.answers.endings import CitedSpan
+from backend.documents import headings
 from backend.documents.passages import LivePassage
 
 _MARKER = re.compile(r"\[(\d{1,3})\]")
@@ -150,5 +151,5 @@ def span_of(marker: int, passage: LivePassage, start: int, end: int, score: floa
         end=passage.start + end,
         quote=passage.text[start:end],
         score=score,
-        heading=passage.heading,
+        heading=headings.within(passage.heading, passage.text, start),
     )

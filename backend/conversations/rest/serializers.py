@@ -73,9 +73,7 @@ class CitationOutput(serializers.Serializer[Citation]):
     label = serializers.CharField(  # type: ignore[assignment]  # DRF takes it for a field, not for its own label
         allow_null=True, help_text="What the page is: a page, a sheet, a chapter, a post."
     )
-    heading = serializers.SerializerMethodField(
-        help_text="The headings that the passage stands under, outermost first."
-    )
+    heading = serializers.SerializerMethodField(help_text="The headings that the quote stands under, outermost first.")
     start = serializers.IntegerField()
     end = serializers.IntegerField()
     quote = serializers.CharField(allow_null=True)

@@ -8,8 +8,11 @@ import httpx
 import pytest
 from rest_framework.test import APIClient
 
+from backend.conversations.answers.quoting import span_of
 from backend.conversations.models import Citation, Conversation
+from backend.core.ids import uuid7
 from backend.documents.models import Chunk, Document, DocumentVersion, Page, State, VersionState, chunk_id
+from backend.documents.passages import LivePassage
 from backend.users.models import User
 from tests.backend.conversations.conftest import PAGE, QUOTE, Knowledge
 from tests.backend.conversations.scripted_agent import ScriptedAgent, hit
@@ -102,6 +105,16 @@ def test_an_old_citation_opens_its_own_text_and_says_whether_the_source_has_chan
     assert (opened["page_text"], opened["quote"], opened["version"]) == (PAGE, QUOTE, 1)
     assert (opened["outdated"], opened["changed"]) == (True, changed)
     assert {name: opened[name] for name in PLACE} == PLACE
+
+
+def test_a_quote_stands_under_the_heading_above_it_and_not_above_its_passage() -> None:
+    text = "## Moon\nIt is a rock.\n## Mars\nIt is red."
+    passage = LivePassage(
+        chunk_id=uuid7(), document_id=uuid7(), document_title="", version_id=uuid7(), version_number=1, page=1,
+        start=0, end=len(text), text=text, score=1.0, heading="Bodies > Moon",
+    )  # fmt: skip
+    place = text.index("It is red.")
+    assert span_of(1, passage, place, len(text), 1.0).heading == "Bodies > Mars"
 
 
 def test_the_heading_outlives_the_passages_of_a_retired_version(

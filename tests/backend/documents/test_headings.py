@@ -3,7 +3,7 @@ import time
 import pytest
 
 from backend.documents.chunking import Span
-from backend.documents.headings import MAX_PATH_CHARS, paths
+from backend.documents.headings import MAX_PATH_CHARS, paths, within
 
 
 def at(text: str, *words: str) -> list[str]:
@@ -22,6 +22,22 @@ def test_a_passage_stands_under_the_headings_above_its_first_character() -> None
         "Book > One > Deep",
         "Book > Two",
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "told"),
+    [
+        ("Book > One", "here", "Book > One"),
+        ("Book > One", "## One\ntext\n## Two\nhere", "Book > Two"),
+        ("Book > One", "text\n### Deep\nhere\n## Two", "Book > One > Deep"),
+        ("Book > One > Deep", "text\n## Two\nhere", "Book > Two"),
+        ("One", "## One\ntext\n## Two\nhere", "Two"),
+        ("Book > One", "#notes and\n```\n# code\n```\nhere", "Book > One"),
+        ("", "text\n# Book\nhere", "Book"),
+    ],
+)
+def test_a_place_in_a_passage_stands_under_the_headings_in_it_too(path: str, text: str, told: str) -> None:
+    assert within(path, text, text.index("here")) == told
 
 
 def test_headings_reach_over_the_ends_of_pages() -> None:
