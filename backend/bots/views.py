@@ -48,6 +48,7 @@ class BotListView(generics.ListCreateAPIView[Bot]):
     @extend_schema(request=BotInput, responses={201: BotOutput})
     @idempotent
     def post(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Make a bot."""
         fields = BotInput(data=request.data)
         fields.is_valid(raise_exception=True)
         bot = services.create_bot(owner=user_of(request), **fields.validated_data)
@@ -69,6 +70,7 @@ class BotView(generics.RetrieveAPIView[Bot]):
 
     @extend_schema(request=BotInput)
     def patch(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Change a bot of yours; a change of its configuration makes a new version of that."""
         bot = self.get_object()
         fields = BotInput(data=request.data, partial=True, context={"configuration": bot.version})
         fields.is_valid(raise_exception=True)
@@ -79,6 +81,7 @@ class BotView(generics.RetrieveAPIView[Bot]):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Delete a bot with all that it knows. It answers nothing from this moment on; a job erases the rest."""
         services.delete_bot(bot=self.get_object(), requested_by=user_of(request).pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -149,6 +152,8 @@ class BotVersionListView(VersionsOfOwnBot, generics.ListAPIView[BotVersion]):
 
 @extend_schema(tags=["bots"])
 class BotVersionView(VersionsOfOwnBot, generics.RetrieveAPIView[BotVersion]):
+    """One configuration that the bot had, or has."""
+
     serializer_class = ConfigurationOutput
     lookup_field = "number"
 

@@ -349,7 +349,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     ],
     "DEFAULT_PAGINATION_CLASS": "backend.core.pagination.NewestFirst",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "backend.core.openapi.DescribedSchema",
     "EXCEPTION_HANDLER": "backend.core.api.exception_handler",
     "UNICODE_JSON": True,
     "STRICT_JSON": True,

@@ -66,6 +66,7 @@ class LowBalanceView(APIView):
 
     @extend_schema(request=LowBalanceInput, responses=LowBalanceOutput)
     def put(self, request: Request) -> Response:
+        """Set from which balance down `balance.low` tells you so."""
         fields = LowBalanceInput(data=request.data)
         fields.is_valid(raise_exception=True)
         account = services.account_for(user_of(request))

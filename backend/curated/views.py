@@ -45,6 +45,7 @@ class PairListView(OwnPairs, generics.ListAPIView[Pair]):
     @extend_schema(request=PairInput, responses={201: PairOutput})
     @idempotent
     def post(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Add a question with an answer of your own."""
         bot = self._bot()
         fields = PairInput(data=request.data)
         fields.is_valid(raise_exception=True)
@@ -62,6 +63,7 @@ class PairView(OwnPairs, generics.RetrieveAPIView[Pair]):
 
     @extend_schema(request=PairInput)
     def patch(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Change a question or its answer; it holds from the next question on."""
         pair = self.get_object()
         fields = PairInput(data=request.data, partial=True)
         fields.is_valid(raise_exception=True)
@@ -70,5 +72,6 @@ class PairView(OwnPairs, generics.RetrieveAPIView[Pair]):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Delete a question with its answer."""
         services.delete_pair(pair=self.get_object(), requested_by=user_of(request).pk)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -38,6 +38,7 @@ class FeedbackView(generics.GenericAPIView[Feedback]):
 
     @extend_schema(request=FeedbackInput)
     def put(self, request: Request, *_: Any, **kwargs: Any) -> Response:
+        """Say what you think of an answer to you. The bot's owner reads it, without your name."""
         answer = self._answer(request, kwargs)
         fields = FeedbackInput(data=request.data)
         fields.is_valid(raise_exception=True)
@@ -45,6 +46,7 @@ class FeedbackView(generics.GenericAPIView[Feedback]):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, *_: Any, **kwargs: Any) -> Response:
+        """Take back what you said of an answer."""
         services.take_back(answer=self._answer(request, kwargs))
         return Response(status=status.HTTP_204_NO_CONTENT)
 

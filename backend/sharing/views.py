@@ -46,6 +46,7 @@ class ShareListView(OwnConversation, generics.ListAPIView[Share]):
     @extend_schema(request=None, responses={201: NewShareOutput, 409: ErrorOutput})
     @idempotent
     def post(self, _request: Request, *_: Any, **__: Any) -> Response:
+        """Make a link: whoever has it reads the turns that are there now. Only this answer shows it."""
         share, token = services.share(conversation=self.conversation())
         shown = dict(ShareOutput(share).data)
         link = {"token": token, "url": f"{settings.SITE_URL.rstrip('/')}/api/v1/shared/{token}/"}
@@ -69,6 +70,7 @@ class ShareView(generics.GenericAPIView[Share]):
 
     @extend_schema(responses={204: None})
     def delete(self, _request: Request, *_: Any, **__: Any) -> Response:
+        """Revoke a link: it opens nothing from this moment on."""
         services.revoke(share=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 

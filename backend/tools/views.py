@@ -45,6 +45,7 @@ class ToolListView(OwnTools, generics.ListAPIView[Tool]):
     @extend_schema(request=ToolInput, responses={201: ToolOutput})
     @idempotent
     def post(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Declare a tool: an address that is called, or a server of tools."""
         bot = self._bot()
         fields = ToolInput(data=request.data)
         fields.is_valid(raise_exception=True)
@@ -61,6 +62,7 @@ class ToolView(OwnTools, generics.RetrieveAPIView[Tool]):
 
     @extend_schema(request=ToolChanges)
     def patch(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Change a declared tool."""
         tool = self.get_object()
         fields = ToolChanges(data=request.data, partial=True)
         fields.is_valid(raise_exception=True)
@@ -68,6 +70,7 @@ class ToolView(OwnTools, generics.RetrieveAPIView[Tool]):
 
     @extend_schema(responses={204: None})
     def delete(self, _request: Request, *_: Any, **__: Any) -> Response:
+        """Delete a declared tool."""
         services.delete_tool(tool=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 

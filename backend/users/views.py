@@ -64,6 +64,7 @@ class PublicView(APIView):
 class RegisterView(PublicView):
     @extend_schema(request=RegisterInput, responses={202: AcceptedOutput, **LIMITED})
     def post(self, request: Request) -> Response:
+        """Sign up. A letter confirms the address; the answer is the same for one that has an account."""
         services.register(**_fields(RegisterInput, request), address=client_address(request))
         return _letter_on_its_way()
 
@@ -72,6 +73,7 @@ class RegisterView(PublicView):
 class VerifyEmailView(PublicView):
     @extend_schema(request=LinkTokenInput, responses={204: None, **INVALID})
     def post(self, request: Request) -> Response:
+        """Confirm the address with the token of the letter."""
         services.verify_email(**_fields(LinkTokenInput, request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -80,6 +82,7 @@ class VerifyEmailView(PublicView):
 class ResendVerificationView(PublicView):
     @extend_schema(request=EmailInput, responses={202: AcceptedOutput, **LIMITED})
     def post(self, request: Request) -> Response:
+        """Another letter that confirms the address."""
         services.request_verification(**_fields(EmailInput, request), address=client_address(request))
         return _letter_on_its_way()
 
@@ -88,6 +91,7 @@ class ResendVerificationView(PublicView):
 class LoginView(PublicView):
     @extend_schema(request=LoginInput, responses={**PAIR, **LIMITED, 403: ErrorOutput})
     def post(self, request: Request) -> Response:
+        """Log in: an access token of minutes and a refresh token of days."""
         pair = services.log_in(
             **_fields(LoginInput, request),
             user_agent=request.headers.get("User-Agent", ""),
@@ -109,6 +113,7 @@ class RefreshView(PublicView):
 class ResetPasswordView(PublicView):
     @extend_schema(request=EmailInput, responses={202: AcceptedOutput, **LIMITED})
     def post(self, request: Request) -> Response:
+        """A letter to choose a new password with. The answer is the same for an address that nobody has."""
         services.request_password_reset(**_fields(EmailInput, request), address=client_address(request))
         return _letter_on_its_way()
 
@@ -117,6 +122,7 @@ class ResetPasswordView(PublicView):
 class ResetPasswordConfirmView(PublicView):
     @extend_schema(request=ResetPasswordInput, responses={204: None, **INVALID})
     def post(self, request: Request) -> Response:
+        """Choose a new password with the token of the letter. It ends every session."""
         services.reset_password(**_fields(ResetPasswordInput, request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -167,6 +173,7 @@ class SessionView(APIView):
 
     @extend_schema(responses={204: None, 401: ErrorOutput, 404: ErrorOutput})
     def delete(self, request: Request, session_id: UUID) -> Response:
+        """Log out one place where the account is logged in."""
         services.end_session(user=user_of(request), session_id=session_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -225,10 +232,12 @@ class MeView(APIView):
 
     @extend_schema(responses={200: UserOutput, 401: ErrorOutput})
     def get(self, request: Request) -> Response:
+        """Who you are."""
         return Response(UserOutput(user_of(request)).data)
 
     @extend_schema(request=ProfileInput, responses={200: UserOutput, 401: ErrorOutput, **INVALID})
     def patch(self, request: Request) -> Response:
+        """Change your name."""
         user = services.rename(user=user_of(request), **_fields(ProfileInput, request))
         return Response(UserOutput(user).data)
 

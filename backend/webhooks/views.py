@@ -40,6 +40,7 @@ class EndpointListView(OwnEndpoints, generics.ListAPIView[Endpoint]):
     @extend_schema(request=EndpointInput, responses={201: NewEndpointOutput})
     @idempotent
     def post(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Make a webhook. Only this answer shows the secret, not even a repetition under the same Idempotency-Key."""
         fields = EndpointInput(data=request.data)
         fields.is_valid(raise_exception=True)
         endpoint, secret = services.create_endpoint(owner=user_of(request), **fields.validated_data)
@@ -49,8 +50,11 @@ class EndpointListView(OwnEndpoints, generics.ListAPIView[Endpoint]):
 
 @extend_schema(tags=["webhooks"])
 class EndpointView(OwnEndpoints, generics.RetrieveAPIView[Endpoint]):
+    """One of your webhooks."""
+
     @extend_schema(request=EndpointChanges)
     def patch(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Change what a webhook listens to and where it sends, or switch it on again."""
         endpoint = self.get_object()
         fields = EndpointChanges(data=request.data, partial=True)
         fields.is_valid(raise_exception=True)
@@ -59,6 +63,7 @@ class EndpointView(OwnEndpoints, generics.RetrieveAPIView[Endpoint]):
 
     @extend_schema(responses={204: None})
     def delete(self, _request: Request, *_: Any, **__: Any) -> Response:
+        """Delete a webhook: nothing is sent from this moment on."""
         services.delete_endpoint(endpoint=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 

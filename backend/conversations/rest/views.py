@@ -53,6 +53,7 @@ class ConversationListView(generics.ListCreateAPIView[Conversation]):
     @extend_schema(request=ConversationInput, responses={201: ConversationOutput})
     @idempotent
     def post(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Begin a conversation with a bot."""
         fields = ConversationInput(data=request.data)
         fields.is_valid(raise_exception=True)
         given = fields.validated_data
@@ -64,6 +65,8 @@ class ConversationListView(generics.ListCreateAPIView[Conversation]):
 
 @extend_schema(tags=["conversations"])
 class ConversationView(generics.RetrieveAPIView[Conversation]):
+    """One of your conversations."""
+
     serializer_class = ConversationOutput
     lookup_url_kwarg = "conversation_id"
     queryset = Conversation.objects.none()
@@ -74,6 +77,7 @@ class ConversationView(generics.RetrieveAPIView[Conversation]):
 
     @extend_schema(request=ConversationChanges)
     def patch(self, request: Request, *_: Any, **__: Any) -> Response:
+        """Rename a conversation."""
         conversation = self.get_object()
         fields = ConversationChanges(data=request.data)
         fields.is_valid(raise_exception=True)
@@ -82,6 +86,7 @@ class ConversationView(generics.RetrieveAPIView[Conversation]):
 
     @extend_schema(responses={204: None})
     def delete(self, _request: Request, *_: Any, **__: Any) -> Response:
+        """Delete a conversation with all that was said."""
         services.delete_conversation(conversation=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -105,6 +110,7 @@ class MessageListView(TurnView, generics.ListCreateAPIView[Message]):
 
     @extend_schema(request=MessageInput, responses=ANSWERED)
     def post(self, request: Request, *_: Any, **kwargs: Any) -> Response:
+        """Ask. The answer comes whole as JSON, or as events while it is made."""
         fields = MessageInput(data=request.data)
         fields.is_valid(raise_exception=True)
         user = user_of(request)

@@ -94,6 +94,16 @@ def test_the_schema_is_served(client: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_each_operation_says_in_a_line_of_its_own_what_it_does(client: Client) -> None:
+    paths = client.get("/api/schema/?format=json").json()["paths"]
+    for path, operations in paths.items():
+        said = [operation.get("summary", "") for name, operation in operations.items() if name != "parameters"]
+        assert all(said), path
+        assert len(set(said)) == len(said), path
+        assert not any(line.startswith("For ") for line in said), f"{path}: said of a class that others share"
+
+
+@pytest.mark.django_db
 def test_only_listed_origins_get_access(client: Client, settings: Settings) -> None:
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
     listed = client.get("/api/v1/", headers={"origin": "https://app.example.com"})
