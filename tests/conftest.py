@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from hypothesis import HealthCheck
 from hypothesis import settings as limits
 from pytest_django import DjangoDbBlocker
@@ -18,7 +19,25 @@ limits.register_profile("any-machine", deadline=None, suppress_health_check=[Hea
 limits.load_profile("any-machine")
 
 PASSWORD = "correct horse battery"
-_PASSWORD_HASH = ""  # hashed once: Argon2 is slow on purpose
+_PASSWORD_HASH = ""  # hashed once
+# Argon2 is slow on purpose, a third of a second for each password: a test that measures has `slow_hashing`.
+QUICK_HASHING = {"time_cost": 1, "memory_cost": 8, "parallelism": 1}
+SLOW_HASHING = {name: getattr(Argon2PasswordHasher, name) for name in QUICK_HASHING}
+
+
+@pytest.fixture(autouse=True)
+def _quick_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in QUICK_HASHING.items():
+        monkeypatch.setattr(Argon2PasswordHasher, name, value)
+
+
+@pytest.fixture
+def slow_hashing(monkeypatch: pytest.MonkeyPatch, owner: User) -> None:
+    """As it is in production, the owner's own password too."""
+    for name, value in SLOW_HASHING.items():
+        monkeypatch.setattr(Argon2PasswordHasher, name, value)
+    owner.set_password(PASSWORD)
+    owner.save(update_fields=["password"])
 
 
 def _cast(name: str, **fields: object) -> User:

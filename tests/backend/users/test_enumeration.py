@@ -11,6 +11,7 @@ from backend.core.ids import uuid7
 from backend.users.models import User
 from tests.conftest import PASSWORD
 
+pytestmark = pytest.mark.usefixtures("slow_hashing")
 CALLS: dict[str, tuple[str, Callable[[str], dict[str, str]]]] = {
     "login": ("auth/login/", lambda email: {"email": email, "password": "wrong " + PASSWORD}),
     "reset": ("auth/reset-password/", lambda email: {"email": email}),
