@@ -164,16 +164,18 @@ def _exchange(
     body: bytes | None = None,
 ) -> Iterator[httpcore.Response]:
     """One request over a connection of its own, which nobody else will use."""
-    sent = {
+    given = dict(headers or {})
+    if body is not None:
+        given["Content-Length"] = str(len(body))
+    usual = {
         "Host": target.authority,
         "User-Agent": user_agent(),
         "Accept": "*/*",
         "Accept-Encoding": "gzip",
         "Connection": "close",
-        **(headers or {}),
     }
-    if body is not None:
-        sent["Content-Length"] = str(len(body))
+    named = {name.lower() for name in given}
+    sent = {**{name: value for name, value in usual.items() if name.lower() not in named}, **given}
     url = httpcore.URL(
         scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
     )

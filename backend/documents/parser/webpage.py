@@ -17,7 +17,7 @@ WANTS_LINK = True
 
 _BLANKS = re.compile(r"\s+")
 _LEVEL = re.compile(r"h([1-6])")
-_FEW_CHARS = 200  # found by trafilatura: so little may be a cookie banner
+_FEW_CHARS = 200  # found by trafilatura: so little may be a cookie banner, or a page that it has run into one line
 _NO_GUESSING = {"extensive_search": False, "original_date": True}
 
 
@@ -56,7 +56,7 @@ def main(data: bytes, link: str) -> Main:
         return Main(_first_line(whole), whole)
     text = _text(found.body)
     title = _line(found.title or "") or _first_line(whole)
-    if len(text) < _FEW_CHARS and len(text) * 2 < len(whole):
+    if len(text) < _FEW_CHARS:
         text = whole
     elif title and not text.startswith("# "):
         text = f"# {title}\n\n{text}"

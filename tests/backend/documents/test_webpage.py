@@ -65,6 +65,12 @@ def test_where_little_is_found_everything_is_taken(markup: bytes) -> None:
     assert "Short" in pages(webpage.read(markup, LINK))[0].text
 
 
+def test_a_small_page_keeps_its_lines_and_leaves_out_its_menu() -> None:
+    small = b"<nav>Menu</nav><h1>The crane</h1><p>It lifts forty tonnes.</p><p>It is closed on Sundays.</p>"
+    (page,) = pages(webpage.read(b"<html><title>Crane</title><body>" + small + b"</body></html>", LINK))
+    assert page.text == "# The crane\n\nIt lifts forty tonnes.\n\nIt is closed on Sundays."
+
+
 def test_a_long_page_is_cut_into_sections() -> None:
     many = b"".join(b"<p>Sentence %d of a long page about tides.</p>" % number for number in range(2000))
     sections = pages(webpage.read(b"<main>" + many + b"</main>", LINK))

@@ -82,7 +82,7 @@ def _handler(receiving: Receiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
+            headers = {name.lower(): ", ".join(self.headers.get_all(name) or ()) for name in self.headers}
             receiving.count(1)
             try:
                 self._answer(receiving.take(Received(self.path, headers, body)))

@@ -34,6 +34,7 @@ def test_a_message_arrives_and_its_signature_holds(listen: Listen, receiving: Re
     delivery = send(told(endpoint, document="d1", title="Gezeiten äöü 潮汐"))
     (got,) = receiving.received
     assert got.signed_by(secret)
+    assert got.headers["user-agent"] == "ChatSphere-Webhooks/1"  # and not a crawler's as well
     assert got.message == {
         "id": str(delivery.pk),
         "event": "document.ready",
