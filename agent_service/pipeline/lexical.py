@@ -8,7 +8,7 @@ in all languages of the texts it is asked of, and all forms that a word takes th
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from itertools import chain, pairwise, repeat
 
@@ -28,6 +28,7 @@ MOST_LANGUAGES = 4
 """Of a namespace that a question is asked in."""
 MOST_ASKED_WORDS = 400
 REMEMBERED_WORDS = 100_000
+REMEMBERED_HEADINGS = 500
 
 _STEMMERS = {
     "en": "english",
@@ -62,18 +63,27 @@ _stemming = threading.Lock()
 def indexed(text: str, heading: str = "") -> Indexed:
     words = words_of(text)
     language = language_of(words)
-    silent = STOPS.get(language, frozenset())
-    found: list[int] = []
-    length = 0
-    for part, times in ((words, 1), (words_of(heading), HEADING_TIMES)):
-        singles = list(map(_numbers, [word for word in part if word not in silent], repeat(language)))
-        terms = list(chain.from_iterable(singles))
-        found += (terms + _pairs(singles)) * times
-        length += len(terms) * times
+    own, own_length = _counted(words, language)
+    headings, heading_length = _counted_heading(heading, language)
+    found = own + headings * HEADING_TIMES
     counts = dict(Counter(found))
     if len(found) > MOST:
         counts = {term: min(count, MOST) for term, count in counts.items()}
-    return Indexed(language, min(length, MOST), counts)
+    return Indexed(language, min(own_length + heading_length * HEADING_TIMES, MOST), counts)
+
+
+def _counted(words: Sequence[str], language: str) -> tuple[list[int], int]:
+    """Terms and pairs, and how many terms."""
+    silent = STOPS.get(language, frozenset())
+    singles = list(map(_numbers, [word for word in words if word not in silent], repeat(language)))
+    terms = list(chain.from_iterable(singles))
+    return terms + _pairs(singles), len(terms)
+
+
+@lru_cache(REMEMBERED_HEADINGS)
+def _counted_heading(heading: str, language: str) -> tuple[list[int], int]:
+    """The same for all passages below it."""
+    return _counted(words_of(heading), language)
 
 
 def asked(question: str, languages: Sequence[str]) -> list[Asked]:
@@ -105,11 +115,13 @@ def _pair_forms(first: str, second: str, languages: Sequence[str]) -> frozenset[
 
 def _pairs(singles: Sequence[tuple[int, ...]]) -> list[int]:
     """In four bytes, with a sign."""
-    return [
-        ((first[0] * 0x9E3779B1 + second[0] + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-        for first, second in pairwise(singles)
-        if len(first) == len(second) == 1
-    ]
+    neighbours: Iterable[tuple[int, int]]
+    if sum(map(len, singles)) == len(singles):
+        neighbours = pairwise(chain.from_iterable(singles))
+    else:
+        both = pairwise(singles)
+        neighbours = ((first[0], second[0]) for first, second in both if len(first) == len(second) == 1)
+    return [((first * 0x9E3779B1 + second + 0x80000000) & 0xFFFFFFFF) - 0x80000000 for first, second in neighbours]
 
 
 def _says_something(word: str, language: str) -> bool:
