@@ -1,6 +1,6 @@
 from typing import Any, get_args
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from agent_service.contract import MAX_FALLBACKS, AgentKind
@@ -72,6 +72,14 @@ class ConfigurationInput(serializers.Serializer[BotVersion]):
         return attrs
 
 
+_EXAMPLE = {
+    "name": "Tides",
+    "visibility": "private",
+    "configuration": {"instructions": "Answer in short sentences.", "agent": "default", "strictness": "strict"},
+}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A bot", _EXAMPLE, request_only=True)])
 class BotInput(serializers.Serializer[Bot]):
     name = serializers.CharField(max_length=100)
     description = serializers.CharField(max_length=1000, allow_blank=True, required=False)

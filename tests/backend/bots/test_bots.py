@@ -31,6 +31,12 @@ def test_create_with_defaults(as_user: AsUser, owner: User) -> None:
     assert (response.data["visibility"], response.data["is_owner"]) == ("private", True)
 
 
+def test_what_the_documentation_shows_can_be_sent_as_it_stands(as_user: AsUser, owner: User) -> None:
+    schema = as_user(owner).get("/api/schema/?format=json").json()
+    [shown] = schema["paths"][URL]["post"]["requestBody"]["content"]["application/json"]["examples"].values()
+    assert as_user(owner).post(URL, shown["value"]).status_code == HTTPStatus.CREATED
+
+
 def test_the_same_key_creates_one_bot(as_user: AsUser, owner: User) -> None:
     client = as_user(owner)
     first, second = (client.post(URL, {"name": "Moon"}, headers={"idempotency-key": "k"}) for _ in range(2))
