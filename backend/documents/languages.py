@@ -119,6 +119,6 @@ def _by_letters(script: str, letters: Mapping[str, int]) -> str:
 
 def _by_words(sample: str) -> str:
     words = Counter(_WORD.findall(sample))
-    hits = {code: sum(words[word] for word in known) for code, known in _VOCABULARY.items()}
+    hits = {code: sum(map(words.__getitem__, filter(words.__contains__, known))) for code, known in _VOCABULARY.items()}
     best = max(hits, key=hits.__getitem__)
     return best if hits[best] >= max(_LEAST_WORDS, _LEAST_SHARE * words.total()) else ""
