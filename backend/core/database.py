@@ -3,11 +3,12 @@
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import connection
+from django.db import connection, transaction
 
 Result = TypeVar("Result")
 Database = Callable[..., Awaitable[Any]]
@@ -39,6 +40,11 @@ async def in_this_thread(work: Callable[..., Result], **arguments: Any) -> Resul
                 connection.close()
 
     return await sync_to_async(worked, thread_sensitive=True)()
+
+
+def alone() -> AbstractContextManager[Any]:
+    """Around one statement, which is a transaction of its own; within another's, what it refuses spoils no more."""
+    return transaction.atomic() if connection.in_atomic_block else nullcontext()
 
 
 def database_now() -> datetime:

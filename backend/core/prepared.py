@@ -5,7 +5,8 @@ server half a millisecond and more to plan, because Django writes the values int
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -40,49 +41,80 @@ def rows(sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]
     return found
 
 
-def insert(*instances: models.Model, **expressions: tuple[str, Any]) -> None:
-    """Store new instances, of one model or several, in one statement: together or not at all.
+@dataclass(frozen=True, slots=True)
+class Along:
+    """What one statement stores together with a first row, which it names `given`, and only where there is one.
 
-    A column that the database has a default for is left to it where nothing was given, and read back. `expressions`
-    stand in the place of the fields of their names, in whichever instance has one: SQL around one `%s`, and its value.
+    `statements` ask for `given` themselves. `rows` are new instances: a column that the database has a default for is
+    left to it where nothing was given, and read back; `expressions` stand in the place of the fields of their names, in
+    whichever instance has one: SQL around one `%s`, and its value. Where there is a query `provided`, the first row may
+    ask for what it finds. No name of `values` is one of the first row's.
     """
-    parts, values, left = [], [], []
-    for number, instance in enumerate(instances):
-        text, given, defaults = _insertion(instance, expressions)
-        parts.append(f"part{number} AS ({text})")
-        values += given
-        left += [(instance, field, f'part{number}."{field.column}"') for field in defaults]
-    shown = ", ".join(name for _, _, name in left) or "1"
-    tables = sorted({name.partition(".")[0] for _, _, name in left})
-    found: Row = ()
-    if parts:
-        source = f" FROM {', '.join(tables)}" if tables else ""
-        (found,) = rows(f"WITH {', '.join(parts)} SELECT {shown}{source}", values)
-    for (instance, field, _), value in zip(left, found, strict=False):
-        setattr(instance, field.attname, value)
-    for instance in instances:
-        instance._state.adding, instance._state.db = False, "default"  # noqa: SLF001 - as `save` leaves it
+
+    rows: Sequence[models.Model] = ()
+    statements: Sequence[str] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    expressions: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
+    provided: str = ""
 
 
-def _insertion(
-    instance: models.Model, expressions: dict[str, tuple[str, Any]]
-) -> tuple[str, list[Any], list["models.Field[Any, Any]"]]:
-    places, values, columns, defaults = [], [], [], []
-    meta = instance._meta  # noqa: SLF001 - the name of a public interface
-    for field in meta.local_concrete_fields:
-        value = getattr(instance, field.attname)
-        if isinstance(value, DatabaseDefault) or (field.primary_key and value is None):
-            defaults.append(field)
-            continue
-        sql, value = expressions.get(field.name) or ("%s", field.get_db_prep_save(value, connection))
-        columns.append(f'"{field.column}"')
-        places.append(sql)
-        values.append(value)
-    text = f'INSERT INTO "{meta.db_table}" ({", ".join(columns)}) VALUES ({", ".join(places)})'  # noqa: S608 - our models' names
-    if defaults:
-        returned = [f'"{field.column}"' for field in defaults]
-        text += f" RETURNING {', '.join(returned)}"
-    return text, values, defaults
+def given(sql: str, values: Mapping[str, Any], along: Along) -> Row | None:
+    """The row that `sql` writes and returns, and `along` with it: all of it or nothing. None where it wrote none."""
+    inserted = _Inserted(along)
+    provided = [f"provided AS ({along.provided})"] if along.provided else []
+    also = [f"also{number} AS ({statement})" for number, statement in enumerate(along.statements)]
+    parts = [*provided, f"given AS ({sql})", *also, *inserted.parts]
+    shown, tables = ", ".join([*inserted.shown, "given.*"]), ", ".join(["given", *inserted.tables])
+    text = f"WITH {', '.join(parts)} SELECT {shown} FROM {tables}"  # noqa: S608 - of this program's own parts
+    found = rows(text, {**inserted.values, **along.values, **values})
+    if not found:
+        return None
+    inserted.take(found[0])
+    return found[0][len(inserted.shown) :]
+
+
+class _Inserted:
+    """New instances as parts of a statement."""
+
+    def __init__(self, along: Along) -> None:
+        self.parts: list[str] = []
+        self.values: dict[str, Any] = {}
+        self.shown: list[str] = []
+        self.tables: list[str] = []
+        self._along = along
+        self._left: list[tuple[models.Model, str]] = []
+        for number, instance in enumerate(along.rows):
+            self._add(f"part{number}", instance)
+
+    def take(self, row: Row) -> None:
+        """What the database has set by itself; `row` begins with what is `shown`."""
+        for (instance, name), value in zip(self._left, row, strict=False):
+            setattr(instance, name, value)
+        for instance in self._along.rows:
+            instance._state.adding, instance._state.db = False, "default"  # noqa: SLF001 - as `save` leaves it
+
+    def _add(self, part: str, instance: models.Model) -> None:
+        places, columns, defaults = [], [], []
+        meta = instance._meta  # noqa: SLF001 - the name of a public interface
+        for column in meta.local_concrete_fields:
+            value = getattr(instance, column.attname)
+            if isinstance(value, DatabaseDefault) or (column.primary_key and value is None):
+                defaults.append(column)
+                continue
+            sql, value = self._along.expressions.get(column.name) or ("%s", column.get_db_prep_save(value, connection))
+            name = f"{part}_{column.column}"
+            columns.append(f'"{column.column}"')
+            places.append(sql.replace("%s", f"%({name})s"))
+            self.values[name] = value
+        source = f"SELECT {', '.join(places)} FROM given"  # noqa: S608 - places of parameters
+        text = f'INSERT INTO "{meta.db_table}" ({", ".join(columns)}) {source}'
+        if defaults:
+            returned = [f'"{column.column}"' for column in defaults]
+            text += f" RETURNING {', '.join(returned)}"
+            self.tables.append(part)
+        self.parts.append(f"{part} AS ({text})")
+        self.shown += [f'{part}."{column.column}"' for column in defaults]
+        self._left += [(instance, column.attname) for column in defaults]
 
 
 @models.UUIDField.register_lookup

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 
 from backend.core import prepared, request_id
 from backend.core.ids import uuid7
+from backend.core.prepared import Along
 from backend.credits.errors import (
     HoldNotFound,
     InvalidAmount,
@@ -24,10 +25,11 @@ from backend.webhooks.models import Event
 
 __all__ = [
     "account_for", "adjust", "end_price", "grant", "hold", "open_accounts_like", "price_for",
-    "set_low_balance", "set_price", "settle", "topup",
+    "set_low_balance", "set_price", "settle", "settle_with", "topup",
 ]  # fmt: skip
 
 SIGNUP_KEY = "signup"
+NOTHING = Along()
 MAX_AMOUNT = 10**15
 """Of one entry, whatever the settings say: nine thousand of the largest still fit the balance."""
 
@@ -59,13 +61,20 @@ _HOLD = """
     ON CONFLICT (reference) WHERE kind = 'hold' DO NOTHING
 """
 
+# The account is locked here and not by the trigger first: what it is compared by is then what will have been.
 _SETTLE = """
     INSERT INTO credits_entry
         (id, account_id, kind, amount, hold_id, reference, price_id, input_tokens, output_tokens, request_id)
     SELECT %(id)s::uuid, hold.account_id, 'settle', least(%(charge)s::bigint, hold.amount), hold.id, hold.reference,
         coalesce(%(price)s::uuid, hold.price_id), %(input_tokens)s::bigint, %(output_tokens)s::bigint, %(request_id)s
-    FROM credits_entry AS hold
-    WHERE hold.reference = %(reference)s AND hold.kind = 'hold'
+    FROM credits_entry AS hold JOIN credits_account AS account ON account.id = hold.account_id
+    WHERE hold.reference = %(reference)s AND hold.kind = 'hold' {provided} AND NOT (
+        %(quietly)s::bool
+        AND coalesce(account.low_balance, %(low)s::bigint) <= account.available + account.reserved
+        AND coalesce(account.low_balance, %(low)s::bigint)
+            > account.available + account.reserved - least(%(charge)s::bigint, hold.amount)
+    )
+    FOR NO KEY UPDATE OF account
     ON CONFLICT (hold_id) WHERE kind = 'settle' DO NOTHING
 """
 
@@ -131,10 +140,11 @@ def _credit(kind: Kind, *, account: Account, amount: int, key: str, reason: str,
     return entry
 
 
-def hold(*, user: User, amount: int, reference: UUID, price: Price) -> Entry:
+def hold(*, user: User, amount: int, reference: UUID, price: Price, along: Along = NOTHING) -> Entry:
     """Set `amount` aside for the answer `reference`; the same hold again is the first one.
 
-    One statement. Where it raises NotEnoughCredits inside a transaction, that transaction is over.
+    One statement, which stores `along` with a new hold. Where it raises NotEnoughCredits inside a transaction, that
+    transaction is over.
     """
     if not 0 < amount <= MAX_AMOUNT:
         raise InvalidAmount("A hold must be positive.", details={"amount": amount})
@@ -142,10 +152,10 @@ def hold(*, user: User, amount: int, reference: UUID, price: Price) -> Entry:
         "user": user.pk, "amount": amount, "reference": reference, "price": price.pk,
         "grant_due": _grant_due(user), "signup": SIGNUP_KEY,
     }  # fmt: skip
-    entry = _insert(_HOLD, **values)
+    entry = _insert(_HOLD, along, **values)
     if entry is None:
         account = account_for(user)
-        entry = _insert(_HOLD, **values) or Entry.objects.get(reference=reference, kind=Kind.HOLD)
+        entry = _insert(_HOLD, along, **values) or Entry.objects.get(reference=reference, kind=Kind.HOLD)
         if not entry.says_the_same(kind=Kind.HOLD, account_id=account.pk, amount=amount):
             raise ReferenceUsedForAnotherHold(details={"reference": str(reference)})
     return entry
@@ -164,14 +174,36 @@ def settle(
     The charge is cut to between nothing and the hold; its price is the hold's, unless another one is named. One
     statement, two where it was settled, and those of the message "balance.low" where it is told. Raises HoldNotFound.
     """
-    entry = _insert(
-        _SETTLE, reference=reference, charge=min(max(charge, 0), MAX_AMOUNT), price=price_id,
-        input_tokens=_count(input_tokens), output_tokens=_count(output_tokens),
+    entry = settle_with(
+        NOTHING, reference=reference, charge=charge, price_id=price_id,
+        input_tokens=input_tokens, output_tokens=output_tokens,
     )  # fmt: skip
-    _tell_if_low(entry)
     entry = entry or Entry.objects.filter(kind=Kind.SETTLE, hold__reference=reference, hold__kind=Kind.HOLD).first()
     if entry is None:
         raise HoldNotFound(details={"reference": str(reference)})
+    return entry
+
+
+def settle_with(
+    along: Along,
+    *,
+    reference: UUID,
+    charge: int,
+    price_id: UUID | None = None,
+    input_tokens: int | None = None,
+    output_tokens: int | None = None,
+    quietly: bool = False,
+) -> Entry | None:
+    """As `settle`, and `along` in the same statement. None, and nothing stored, where it was settled before, or where
+    `along.provided` finds nothing; `quietly`, also where "balance.low" is to be told, for which a transaction must be
+    open."""
+    entry = _insert(
+        _SETTLE.format(provided="AND EXISTS (SELECT FROM provided)" if along.provided else ""),
+        along, reference=reference, charge=min(max(charge, 0), MAX_AMOUNT), price=price_id,
+        input_tokens=_count(input_tokens), output_tokens=_count(output_tokens),
+        quietly=quietly, low=settings.LOW_BALANCE,
+    )  # fmt: skip
+    _tell_if_low(entry)
     return entry
 
 
@@ -201,23 +233,26 @@ def _count(tokens: int | None) -> int | None:
     return None if tokens is None else min(max(tokens, 0), MAX_AMOUNT)
 
 
-def _insert(sql: str, **values: Any) -> Entry | None:
+def _insert(sql: str, along: Along = NOTHING, /, **values: Any) -> Entry | None:
     """The new entry as the database completed it, or None where an equal key, hold or reference was there first."""
     try:
-        found = prepared.rows(sql + _COMPLETED, {"id": uuid7(), "request_id": request_id.current.get(), **values})
+        completed = {"id": uuid7(), "request_id": request_id.current.get(), **values}
+        found = prepared.given(sql + _COMPLETED, completed, along)
     except IntegrityError as exc:
-        raise _as_domain_error(exc, values) from exc
-    if not found:
+        if refusal := _refusal(exc, values):
+            raise refusal from exc
+        raise
+    if found is None:
         return None
-    *columns, low_balance = found[0]
+    *columns, low_balance = found
     entry: Any = Entry.from_db("default", _ATTRIBUTES, columns)
     entry.low_balance = low_balance
     return cast(Entry, entry)
 
 
-def _as_domain_error(exc: IntegrityError, values: dict[str, Any]) -> Exception:
+def _refusal(exc: IntegrityError, values: dict[str, Any]) -> NotEnoughCredits | None:
     cause = exc.__cause__
     if isinstance(cause, psycopg.Error) and cause.diag.constraint_name == "credits_account_available":
         available, needed = int(cause.diag.message_detail or 0), abs(values["amount"])
         return NotEnoughCredits(details={"available": available, "needed": needed})
-    return exc
+    return None

@@ -14,8 +14,9 @@ from backend.conversations.answers.receipts import Account
 from backend.conversations.answers.steps import StepTaken, store_steps
 from backend.conversations.errors import TurnInterrupted
 from backend.conversations.models import Answer, AnswerState, Citation
-from backend.core import prepared
+from backend.core.database import alone
 from backend.core.errors import ChatSphereError
+from backend.core.prepared import Along
 from backend.credits import services as ledger
 
 SWEEP_BATCH = 200
@@ -69,17 +70,15 @@ class Lease:
     allowed: bool
 
 
-class _EndedElsewhere(Exception):
-    """Rolls back the settlement of a turn that is no longer streaming."""
-
-
 def finish_turn(*, answer_id: UUID, outcome: Outcome) -> int | None:
     """Write the end of a turn and settle its hold, once: the credits charged, or None where it had ended elsewhere."""
-    try:
-        with transaction.atomic():
-            return _end(answer_id, outcome)
-    except _EndedElsewhere:
-        return None
+    if not outcome.steps:
+        with alone():
+            charged = _end(answer_id, outcome, quietly=True)
+        if charged is not None:
+            return charged
+    with transaction.atomic():
+        return _end(answer_id, outcome)
 
 
 def end_running(*, conversation_id: UUID) -> None:
@@ -150,56 +149,67 @@ def sweep_turns() -> int:
     return len(ids)
 
 
-def _end(answer_id: UUID, outcome: Outcome) -> int:
-    entry = ledger.settle(
+def _end(answer_id: UUID, outcome: Outcome, *, quietly: bool = False) -> int | None:
+    """One statement and one more for the steps. Credits charged; None, and nothing written, as `ledger.settle_with`."""
+    receipt = [outcome.account.receipt(answer_id)] if outcome.account else []
+    along = Along(
+        rows=[*receipt, *(_citation(answer_id, span) for span in outcome.citations)],
+        statements=[_END],
+        values=_ended(answer_id, outcome),
+        provided=_RUNNING,
+    )
+    entry = ledger.settle_with(
+        along,
+        quietly=quietly,
         reference=answer_id,
         charge=outcome.cost,
         price_id=outcome.price_id,
         input_tokens=outcome.input_tokens,
         output_tokens=outcome.output_tokens,
     )
-    error = outcome.error
-    ended = prepared.rows(
-        _END,
-        {
-            "id": answer_id,
-            "state": outcome.state.value,
-            "text": outcome.text,
-            "charged": entry.spent_delta,
-            "answered_by": outcome.answered_by,
-            "degraded": outcome.degraded,
-            "support": Jsonb(list(outcome.support)),
-            "follow_ups": Jsonb(list(outcome.follow_ups)),
-            "same_prompt": outcome.same_prompt,
-            "finish_reason": outcome.finish_reason,
-            "input_tokens": outcome.input_tokens,
-            "output_tokens": outcome.output_tokens,
-            "usage_estimated": outcome.usage_estimated,
-            "citations_rejected": outcome.citations_rejected,
-            "error_code": error.code if error else "",
-            "error_message": error.message[:500] if error else "",
-            "error_status": error.status if error else None,
-            "error_retryable": bool(getattr(error, "retryable", False)),
-        },
-    )
-    if not ended:
-        raise _EndedElsewhere
-    receipt = [outcome.account.receipt(answer_id)] if outcome.account else []
-    prepared.insert(*receipt, *(_citation(answer_id, span) for span in outcome.citations))
+    if entry is None:
+        return None
     store_steps(answer_id, outcome.steps)
     return entry.spent_delta
 
 
+def _ended(answer_id: UUID, outcome: Outcome) -> dict[str, Any]:
+    error = outcome.error
+    return {
+        "answer_id": answer_id,
+        "answer_state": outcome.state.value,
+        "answer_text": outcome.text,
+        "answer_answered_by": outcome.answered_by,
+        "answer_degraded": outcome.degraded,
+        "answer_support": Jsonb(list(outcome.support)),
+        "answer_follow_ups": Jsonb(list(outcome.follow_ups)),
+        "answer_same_prompt": outcome.same_prompt,
+        "answer_finish_reason": outcome.finish_reason,
+        "answer_input_tokens": outcome.input_tokens,
+        "answer_output_tokens": outcome.output_tokens,
+        "answer_usage_estimated": outcome.usage_estimated,
+        "answer_citations_rejected": outcome.citations_rejected,
+        "answer_error_code": error.code if error else "",
+        "answer_error_message": error.message[:500] if error else "",
+        "answer_error_status": error.status if error else None,
+        "answer_error_retryable": bool(getattr(error, "retryable", False)),
+    }
+
+
+# Locked before the account is, as by everybody else who ends a turn.
+_RUNNING = "SELECT FROM conversations_answer WHERE id = %(answer_id)s AND state = 'streaming' FOR UPDATE"
+
 _END = """
     UPDATE conversations_answer SET
-        state = %(state)s, text = %(text)s, charged = %(charged)s, answered_by = %(answered_by)s,
-        degraded = %(degraded)s, support = %(support)s, follow_ups = %(follow_ups)s, same_prompt = %(same_prompt)s,
-        finish_reason = %(finish_reason)s, input_tokens = %(input_tokens)s, output_tokens = %(output_tokens)s,
-        usage_estimated = %(usage_estimated)s, citations_rejected = %(citations_rejected)s,
-        error_code = %(error_code)s, error_message = %(error_message)s, error_status = %(error_status)s,
-        error_retryable = %(error_retryable)s, finished_at = statement_timestamp()
-    WHERE id = %(id)s AND state = 'streaming'
-    RETURNING id
+        state = %(answer_state)s, text = %(answer_text)s, charged = given.spent_delta,
+        answered_by = %(answer_answered_by)s, degraded = %(answer_degraded)s, support = %(answer_support)s,
+        follow_ups = %(answer_follow_ups)s, same_prompt = %(answer_same_prompt)s,
+        finish_reason = %(answer_finish_reason)s, input_tokens = %(answer_input_tokens)s,
+        output_tokens = %(answer_output_tokens)s, usage_estimated = %(answer_usage_estimated)s,
+        citations_rejected = %(answer_citations_rejected)s, error_code = %(answer_error_code)s,
+        error_message = %(answer_error_message)s, error_status = %(answer_error_status)s,
+        error_retryable = %(answer_error_retryable)s, finished_at = statement_timestamp()
+    FROM given WHERE conversations_answer.id = %(answer_id)s
 """
 
 

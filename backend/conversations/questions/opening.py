@@ -20,8 +20,10 @@ from backend.conversations.questions import agents, charging, history
 from backend.conversations.questions.allowance import Allowance, allowance_for
 from backend.conversations.questions.charging import Prices
 from backend.conversations.questions.titles import title_of
-from backend.core import prepared, request_id
+from backend.core import request_id
+from backend.core.database import alone
 from backend.core.errors import IdempotencyKeyReused, RequestInProgress
+from backend.core.prepared import Along
 from backend.credits import services as ledger
 from backend.credits.models import Price
 from backend.curated import answers as curated
@@ -133,10 +135,9 @@ def open_turn(wish: Wish) -> OpenedTurn:
     steps = _allowance(wish, version, helper, prices)
     said = [] if pair else history.of(wish.conversation, before=wish.message)
     try:
-        with transaction.atomic():
-            answer = _stored(wish, version, models[0])
-            amount = steps.credits if steps else _most(wish, version, prices, pair)
-            ledger.hold(user=wish.user, amount=amount, reference=answer.pk, price=prices.first)
+        amount = steps.credits if steps else _most(wish, version, prices, pair)
+        with transaction.atomic() if wish.conversation._state.adding or wish.pictures else alone():  # noqa: SLF001
+            answer = _stored(wish, version, models[0], amount, prices.first)
     except IntegrityError as exc:
         raise _clash(exc, wish) from exc
     return OpenedTurn(
@@ -200,17 +201,23 @@ def _most(wish: Wish, version: BotVersion, prices: Prices, pair: Pair | None) ->
     return charging.most_cost(version, wish.text, prices, images=len(wish.pictures), max_output_tokens=_limit(wish))
 
 
-def _stored(wish: Wish, version: BotVersion, model: str) -> Answer:
+def _stored(wish: Wish, version: BotVersion, model: str, amount: int, price: Price) -> Answer:
+    """With its hold of so many credits in the same statement."""
     conversation = wish.conversation
-    if conversation._state.adding:  # noqa: SLF001 - Django's own way to say that it is not stored yet
-        conversation.title = title_of(wish.text)
+    title = title_of(wish.text)
+    new = conversation._state.adding  # noqa: SLF001 - Django's own way to say that it is not stored yet
+    if new:
+        conversation.title = title
         conversation.save(force_insert=True)
-    elif wish.message is None:
-        prepared.rows(_TALKED, [title_of(wish.text), conversation.pk])
     message = wish.message or Message(conversation=conversation, user=wish.user, text=wish.text)
     answer = _answer(wish, message, version, model)
-    lease = ("statement_timestamp() + %s", settings.TURN_LEASE)
-    prepared.insert(*([] if wish.message else [message]), answer, lease_until=lease)
+    along = Along(
+        rows=[answer] if wish.message else [message, answer],
+        statements=[] if new or wish.message else [_TALKED],
+        values={"conversation": conversation.pk, "title": title},
+        expressions={"lease_until": ("statement_timestamp() + %s", settings.TURN_LEASE)},
+    )
+    ledger.hold(user=wish.user, amount=amount, reference=answer.pk, price=price, along=along)
     if wish.pictures and not wish.message:
         MessageImage.objects.bulk_create(
             MessageImage(message=message, position=position, media_type=picture.media_type, data=picture.data)
@@ -220,8 +227,9 @@ def _stored(wish: Wish, version: BotVersion, model: str) -> Answer:
 
 
 _TALKED = """
-    UPDATE conversations_conversation SET title = coalesce(nullif(title, ''), %s), updated_at = statement_timestamp()
-    WHERE id = %s
+    UPDATE conversations_conversation
+    SET title = coalesce(nullif(title, ''), %(title)s), updated_at = statement_timestamp()
+    FROM given WHERE conversations_conversation.id = %(conversation)s
 """
 
 

@@ -21,6 +21,7 @@ from backend.credits import services as ledger
 from backend.credits.models import Entry
 from backend.documents.models import Document, State
 from backend.users.models import User
+from backend.webhooks.models import Delivery, Endpoint
 from tests.backend.conversations.conftest import PAGE, Knowledge, wait_for
 from tests.backend.conversations.scripted_agent import ScriptedAgent
 from tests.backend.conversations.sse import events
@@ -225,6 +226,19 @@ def test_a_turn_swept_meanwhile_is_not_finished_again(owner: User, conversation:
     assert endings.finish_turn(answer_id=opened.answer.pk, outcome=done) is None  # type: ignore[union-attr]
     answer = Answer.objects.get()
     assert (answer.state, answer.text, answer.charged) == (AnswerState.FAILED, "", 0)
+
+
+def test_a_turn_that_leaves_little_ends_as_any_other_and_its_asker_is_told(
+    owner: User, conversation: Conversation, settings: Settings
+) -> None:
+    Endpoint.objects.create(owner=owner, url="https://x.example/", events=["balance.low"])
+    settings.LOW_BALANCE = ledger.account_for(owner).available
+    opened = open_turn(user=owner, conversation_id=conversation.pk, text="How often?")
+    done = endings.Outcome(state=AnswerState.DONE, text="Every 27 days.", cost=1)
+    assert endings.finish_turn(answer_id=opened.answer.pk, outcome=done) == 1  # type: ignore[union-attr]
+    assert Answer.objects.get().state == AnswerState.DONE
+    assert settled_once(owner)
+    assert Delivery.objects.get().data["available"] == settings.LOW_BALANCE - 1
 
 
 def test_a_running_turn_keeps_its_lease_and_saves_what_was_shown(

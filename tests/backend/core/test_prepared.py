@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.utils import timezone
 
 from backend.bots.models import Bot
 from backend.core import prepared
@@ -94,3 +95,38 @@ def test_a_connection_that_the_server_has_ended_is_replaced(transactional_db: No
     for _ in range(5):
         assert prepared.rows("SELECT pg_backend_pid()")[0][0] != ended
         connection.close()
+
+
+RENAMED = "UPDATE users_user SET name = %(name)s WHERE id = %(user)s RETURNING name"
+
+
+def renamed(user: User, *rows: Session) -> prepared.Row | None:
+    also = "UPDATE users_user SET name = given.name FROM given WHERE users_user.id <> %(other)s"
+    along = prepared.Along(rows=rows, statements=[also], values={"other": user.pk})
+    return prepared.given(RENAMED, {"name": "Ada", "user": user.pk}, along)
+
+
+def test_what_is_stored_along_is_stored_with_the_row_and_its_defaults_are_read_back(
+    owner: User, stranger: User
+) -> None:
+    session = Session(user=owner, user_agent="a browser", expires_at=timezone.now())
+    assert renamed(owner, session) == ("Ada",)
+    stored = Session.objects.get()
+    assert (stored.pk, stored.user_agent, stored.created_at) == (session.pk, "a browser", session.created_at)
+    assert {user.name for user in User.objects.all()} == {"Ada"}
+
+
+def test_nothing_is_stored_along_with_no_row(owner: User, stranger: User) -> None:
+    nobody = User(pk=uuid7())
+    assert renamed(nobody, Session(user=owner, expires_at=timezone.now())) is None
+    assert not Session.objects.exists()
+    assert "Ada" not in {user.name for user in User.objects.all()}
+
+
+def test_a_row_is_not_stored_without_what_goes_along(owner: User) -> None:
+    pair = [Session(pk=uuid7(), user=owner, expires_at=timezone.now()) for _ in "12"]
+    pair[1].pk = pair[0].pk
+    with pytest.raises(IntegrityError, match="users_session_pkey"), transaction.atomic():
+        renamed(owner, *pair)
+    owner.refresh_from_db()
+    assert owner.name != "Ada"

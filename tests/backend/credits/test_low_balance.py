@@ -9,6 +9,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from backend.core.ids import uuid7
+from backend.core.prepared import Along
 from backend.credits import services
 from backend.credits.models import Account, Entry, Price
 from backend.users.models import User
@@ -50,6 +51,18 @@ def test_a_hold_that_comes_back_is_not_told(owner: User, credit: Credit, price: 
     for _ in range(3):
         spend(owner, price, 0, hold=25)
     assert told() == []
+
+
+def test_quietly_nothing_is_settled_that_is_to_be_told(
+    owner: User, credit: Credit, price: Price, listening: Endpoint
+) -> None:
+    credit(30)
+    reference = uuid7()
+    services.hold(user=owner, amount=15, reference=reference, price=price)
+    assert services.settle_with(Along(), reference=reference, charge=11, quietly=True) is None
+    assert not Entry.objects.filter(kind="settle").exists()
+    settled = services.settle_with(Along(), reference=reference, charge=10, quietly=True)
+    assert (settled and settled.available_after, told()) == (20, [])
 
 
 def test_what_another_answer_holds_is_still_there(
