@@ -6,19 +6,20 @@ No cookies, no proxy of the environment, no credentials, no address but the one 
 import ssl
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
+from ipaddress import ip_address
 
 import certifi
 import httpcore
 from django.conf import settings
 from django.utils import timezone
 
-from backend.fetching import targets
+from backend.fetching import addresses, targets
 from backend.fetching.dialling import Clock, Dialler, Patience, Resolver, resolve
 from backend.fetching.errors import FetchFailed, of_status
 from backend.fetching.targets import Target
@@ -68,8 +69,12 @@ def user_agent() -> str:
 
 
 def check_url(url: str) -> str:
-    """The URL as it would be asked. Nobody is asked yet, not even the resolver. Raises FetchFailed."""
-    return targets.parse(url).url
+    """The URL as it would be asked. Nobody is asked yet, not even the resolver: of a name it is not known yet where it
+    leads, of an address it is. Raises FetchFailed."""
+    target = targets.parse(url)
+    with suppress(ValueError):
+        addresses.check([str(ip_address(target.host))])
+    return target.url
 
 
 def get(

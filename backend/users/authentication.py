@@ -60,4 +60,4 @@ def _session_of(token: str) -> Session | None:
 
 def _refused() -> AuthenticationFailed:
     """One answer for every reason: a forger learns nothing from it."""
-    return AuthenticationFailed("The access token is not valid or has expired.", code="invalid_token")
+    return AuthenticationFailed("The access token or API key is not valid or has expired.", code="invalid_token")

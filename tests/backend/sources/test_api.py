@@ -45,6 +45,8 @@ def test_a_source_is_created_and_queued(api: APIClient, bot: Bot) -> None:
         ({"kind": "page", "configuration": {"url": "https://example.com/", "depth": 3}}, "configuration_invalid"),
         ({"kind": "page", "configuration": {"url": "ftp://example.com/"}}, "scheme_refused"),
         ({"kind": "page", "configuration": {"url": "http://0x7f.1/"}}, "address_refused"),
+        ({"kind": "page", "configuration": {"url": "http://10.0.0.1/"}}, "address_refused"),
+        ({"kind": "page", "configuration": {"url": "http://[::1]/"}}, "address_refused"),
         ({"kind": "page", "configuration": {"url": "http://user:pass@example.com/"}}, "url_invalid"),
         ({"kind": "site", "configuration": {"url": "https://example.com/", "depth": 11}}, "configuration_invalid"),
         ({"kind": "site", "configuration": {"url": "https://example.com/", "pages": -1}}, "configuration_invalid"),
