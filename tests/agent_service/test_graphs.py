@@ -145,19 +145,51 @@ async def test_many_small_bots_together_are_searched_by_the_graph_over_all(store
     assert await store.search_many(["nobody"], asked, 10) == []
 
 
+@pytest.fixture
+def short_sighted(settings: Settings) -> None:
+    """A graph is always taken, and gives no more than what it looks at first."""
+    url = settings.agent_database_url.get_secret_value()
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("hnsw.max_scan_tuples = 1", "enable_sort = off", "enable_bitmapscan = off"):
+            connection.execute(f'alter database "{connection.info.dbname}" set {setting}'.encode())
+
+
+async def test_a_search_for_more_than_the_graph_gives_gets_them_all(short_sighted: None, store: PgvectorStore) -> None:
+    await fill(store, "large", LARGE)
+    await store.maintain()
+    graph, asked = await store.graphs.of("large", DIMENSION), vector(random.Random(6))
+    assert graph is not None
+    assert len(await store._found(pgvector.by_graph(graph), pgvector._asked(asked, 300))) < 300
+    found = [UUID(bytes=hit.chunk) for hit in await store.search("large", asked, 300)]
+    assert found == await exactly(store, ["large"], asked, 300)
+
+
 async def test_a_search_over_few_of_many_gives_all_its_rows_though_the_graph_gives_too_few(
-    store: PgvectorStore, monkeypatch: pytest.MonkeyPatch
+    short_sighted: None, store: PgvectorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(store, "large", LARGE)
     await fill(store, "far", SMALL, seed=5)
     await store.maintain()
     monkeypatch.setattr(store.graphs, "worth", lambda *_: True)
-    async with store.database.connection() as connection:
-        await connection.execute("set hnsw.iterative_scan = off")
     asked = vector(random.Random(6))
     assert [UUID(bytes=hit.chunk) for hit in await store.search_many(["far"], asked, SMALL)] == await exactly(
         store, ["far"], asked, SMALL
     )
+
+
+async def test_a_graph_is_used_as_soon_as_it_is_built(store: PgvectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphs, "KNOWN_SECONDS", 3600.0)
+    await fill(store, "large", LARGE)
+    assert await store.graphs.of("large", DIMENSION) is None
+    await store.maintain()
+    assert await store.graphs.of("large", DIMENSION) is not None
+
+
+async def test_what_many_namespaces_hold_is_looked_up_again_after_a_while(store: PgvectorStore) -> None:
+    asked = vector(random.Random(7))
+    assert await store.search_many(["new"], asked, 5) == []
+    await fill(store, "new", 5)
+    assert len(await store.search_many(["new"], asked, 5)) == 5
 
 
 async def test_chosen_documents_of_a_large_bot_are_searched_exactly(store: PgvectorStore) -> None:

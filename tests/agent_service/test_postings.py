@@ -196,6 +196,21 @@ async def test_what_is_common_is_asked_again_after_a_while(
     assert sorted(UUID(bytes=hit.chunk).int for hit in found) == [1, 2]
 
 
+async def test_what_another_process_has_stored_meanwhile_counts_for_no_passage_against_it(
+    index: PostingIndex, namespace: str, agent_settings: Settings
+) -> None:
+    """More passages with a term than there are passages, as far as this process knows."""
+    await index.upsert(namespace, [chunk("The oil price", 1)])
+    known = await search(index, namespace, "oil")
+    other = PostingIndex(Database(agent_settings, postings.NAME, vectors=False))
+    await other.upsert(namespace, [chunk("The oil ship", number) for number in range(2, 12)])
+    await other.aclose()
+    ranked = await search(index, namespace, "oil")
+    assert (len(known.hits), len(ranked.hits)) == (1, 11)
+    assert all(0 < hit.score < known.hits[0].score for hit in ranked.hits)
+    assert 0 < ranked.confidence <= 1
+
+
 async def test_another_namespace_has_its_own_words_and_counts(
     index: PostingIndex, namespace: str, agent_database_url: str
 ) -> None:
