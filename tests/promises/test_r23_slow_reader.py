@@ -1,6 +1,7 @@
 """R23 in short form: readers who take nothing cost hardly any memory, are dropped, and their answers settle once."""
 
 import ctypes
+import gc
 import os
 import socket
 import time
@@ -13,13 +14,17 @@ import httpx
 import pytest
 from pytest_django import Settings
 
+from agent_service.pipeline.answering import CHARS_PER_TOKEN
+from backend.conversations.answers.turns import Turn
 from backend.conversations.models import Answer, AnswerState
 from backend.conversations.services import create_conversation
+from backend.credits import services as ledger
 from backend.credits.models import Entry, Kind
 from backend.users.models import User
 from tests.backend.conversations.conftest import Knowledge, wait_for
 from tests.backend.conversations.scripted_agent import ScriptedAgent
 
+MANY = 100
 READERS = 20
 PIECES = 25
 PIECE = "and so on " * 20_000  # 200 kB: 5 MB an answer, more than the sockets hold between them
@@ -78,3 +83,31 @@ def test_readers_who_take_nothing_are_dropped_and_harm_nobody(
     assert agent.open_streams == 0
     assert grown < 350  # 5 MB of text each, agent and web in this one process
     assert Entry.objects.filter(kind=Kind.SETTLE).count() == Entry.objects.filter(kind=Kind.HOLD).count() == READERS
+
+
+def running_turns() -> list[Turn]:
+    return [thing for thing in gc.get_objects() if isinstance(thing, Turn)]
+
+
+def text_here() -> int:
+    return sum(len(turn.text) for turn in running_turns())
+
+
+def test_a_hundred_readers_who_take_nothing_cost_less_than_they_may(
+    client: httpx.Client, owner: User, knowledge: Knowledge, agent: ScriptedAgent, settings: Settings
+) -> None:
+    """The promise's figure, with the longest answer that the agent lets a model give."""
+    ledger.grant(account=ledger.account_for(owner), amount=10_000, key="many", reason="test")
+    longest = "x" * settings.ANSWER_LIMIT_TOKENS * CHARS_PER_TOKEN
+    settings.STREAM_READER = timedelta(minutes=5)
+    agent.answer(longest, 300.0)
+    conversations = [create_conversation(user=owner, bot_id=knowledge.bot.pk).pk for _ in range(MANY)]
+    client.get("bots/")
+    before = resident_megabytes()
+    with ExitStack() as stack:
+        for conversation in conversations:
+            stack.enter_context(deaf_reader(client, conversation))
+        wait_for(lambda: text_here() == MANY * len(longest), 120)
+        grown = resident_megabytes() - before
+    print(f"{MANY} readers: {grown:.0f} MB")
+    assert grown < 100

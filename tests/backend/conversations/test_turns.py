@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from backend.conversations.answers.turns import Event, Turn
+from backend.conversations.answers.turns import PIECE_CHARS, Event, Turn
 from backend.conversations.models import Answer
 
 
@@ -37,6 +37,17 @@ async def test_what_is_told_stands_between_the_words_it_was_told_between() -> No
 @pytest.mark.asyncio
 async def test_a_reader_who_comes_back_gets_what_was_told_since() -> None:
     assert await seen(turn(), after=6) == ["o three", 2]
+
+
+@pytest.mark.asyncio
+async def test_a_reader_far_behind_is_told_piece_by_piece() -> None:
+    """What waits for a reader who takes nothing is a piece, and not all the rest of the text once more (R23)."""
+    running = turn()
+    rest = "".join(map(str, range(5 * PIECE_CHARS)))
+    running.show(rest)
+    pieces = [piece for piece in await seen(running) if isinstance(piece, str)]
+    assert "".join(pieces) == f"One two three{rest}"
+    assert max(map(len, pieces)) == PIECE_CHARS == 64 * 1024
 
 
 def test_the_time_of_the_first_word_is_noted_once() -> None:
