@@ -190,7 +190,7 @@ def _children(pid: int) -> list[int]:
 def _kilobytes(pid: int, name: str) -> int:
     with suppress(OSError):
         status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-        return int(status[name].split()[0])
+        return int(status.get(name, "0").split()[0])  # one that has ended and was not waited for has no memory
     return 0
 
 
