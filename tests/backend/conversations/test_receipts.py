@@ -28,6 +28,7 @@ def test_a_receipt_names_the_passages_with_rank_and_score(
     assert passage == {
         "rank": 1,
         "chunk": str(knowledge.chunk.pk),
+        "bot": str(conversation.bot_id),
         "document": str(knowledge.document.pk),
         "version": str(knowledge.version.pk),
         "page": 1,
