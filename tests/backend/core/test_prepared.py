@@ -134,7 +134,7 @@ def test_a_row_is_not_stored_without_what_goes_along(owner: User) -> None:
 
 def test_what_was_stored_is_known_to_be_stored(owner: User) -> None:
     session = Session(user=owner, user_agent="a browser", expires_at=timezone.now())
-    prepared.insert(session)
+    renamed(owner, session)
     session.user_agent = "another"
     session.save(update_fields=["user_agent"])
     session.refresh_from_db()
