@@ -102,6 +102,7 @@ def ports(unused_tcp_port_factory: Callable[[], int]) -> tuple[int, int]:
 @pytest.fixture
 def launch(seeded: Path, ports: tuple[int, int]) -> Iterator[Callable[..., Launched]]:
     made: list[Launched] = []
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the launcher stays when the terminal goes
 
     def start(**options: str) -> Launched:
         made.append(Launched(seeded, ports, **options))
@@ -112,6 +113,7 @@ def launch(seeded: Path, ports: tuple[int, int]) -> Iterator[Callable[..., Launc
         if launched.process.poll() is None:
             launched.process.kill()
         launched.ended()
+    signal.signal(signal.SIGHUP, inherited)
 
 
 def test_from_start_to_ctrl_c_and_again(launch: Callable[[], Launched], data_dir: Path, ports: tuple[int, int]) -> None:

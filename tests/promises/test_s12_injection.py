@@ -116,7 +116,7 @@ def notifying(port: int) -> dict[str, Any]:
     """Declared by the owner, but not among the tools that the bot was given."""
     parameters = {"type": "object", "properties": {"text": {"type": "string"}}}
     return {
-        "kind": "http", "name": "notify", "description": "Tells somebody.", "url": f"http://127.0.0.1:8080/{port}",
+        "kind": "http", "name": "notify", "description": "Tells somebody.", "url": f"http://localhost:8080/{port}",
         "parameters": parameters,
     }  # fmt: skip
 
