@@ -52,10 +52,12 @@ class Found(NamedTuple):
 class VectorStore(Protocol):
     """Every call but `namespaces` and `search_many` is confined to one namespace. Ids are upserted: repeating a call
     changes nothing. A search gives as many as it is asked for wherever there are so many, also of a few `documents`.
-    `most_namespaces` is how many `search_many` asks, the first ones; None for all.
+    `most_namespaces` is how many `search_many` asks, the first ones; None for all. `at_once` is how many calls it works
+    on at a time; None where they do not wait for one another.
     """
 
     most_namespaces: int | None
+    at_once: int | None
 
     async def present(self, namespace: str, ids: Sequence[UUID]) -> set[UUID]: ...
 
@@ -145,6 +147,8 @@ class Ranked:
 
 class LexicalIndex(Protocol):
     """As a VectorStore: confined to a namespace, or to those of a lexicon, and repeatable."""
+
+    at_once: int | None
 
     async def present(self, namespace: str, ids: Sequence[UUID]) -> set[UUID]: ...
 

@@ -47,7 +47,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How an upstream is treated that fails: shared by all calls to it."""
+    """How an upstream is treated that fails: shared by all calls to it. `at_once` is how many it works on at a time;
+    further ones wait in line, which says nothing about the upstream.
+    """
 
     retry_delay: float = 0.5
     budget_ratio: float = 0.1
@@ -55,6 +57,7 @@ class Policy:
     breaker_failures: int = 5
     breaker_seconds: float = 5.0
     concurrency: int = 256
+    at_once: int | None = None
 
 
 class RetryBudget:
@@ -140,8 +143,26 @@ class Upstream:
         self._budget = RetryBudget(policy.budget_ratio, policy.budget_burst)
         self._delay = policy.retry_delay
         self._places = policy.concurrency
+        self._line = asyncio.Semaphore(policy.at_once) if policy.at_once else None
 
     async def call(self, attempt: Callable[[], Awaitable[T]], limits: Limits) -> T:
+        if self._line is None:
+            return await self._called(attempt, limits)
+        await self._wait_in_line(self._line, limits.total)
+        try:
+            return await self._called(attempt, limits)
+        finally:
+            self._line.release()
+
+    async def _wait_in_line(self, line: asyncio.Semaphore, seconds: float) -> None:
+        """As long at most as a call may take, whose own time begins afterwards."""
+        try:
+            async with asyncio.timeout(seconds):
+                await line.acquire()
+        except TimeoutError as error:
+            raise UpstreamError("full", self.name, retry_after=FULL_SECONDS) from error
+
+    async def _called(self, attempt: Callable[[], Awaitable[T]], limits: Limits) -> T:
         deadline = _now() + limits.total
         self._budget.earn()
         for tried in range(limits.retries + 1):

@@ -152,7 +152,7 @@ class Service:
         settings = self.settings
         return Shelf(
             store=self.catalogue.store,
-            upstream=self._upstream(self.catalogue.store_name),
+            upstream=self._upstream(self.catalogue.store_name, self.catalogue.store.at_once),
             limits=Limits(settings.vector_seconds, settings.vector_retries),
             delete_limits=Limits(settings.vector_delete_seconds, settings.vector_retries),
             lexical=self._lexical_shelf(),
@@ -164,7 +164,7 @@ class Service:
         settings = self.settings
         return LexicalShelf(
             index=self.catalogue.lexical,
-            upstream=self._upstream(LEXICAL),
+            upstream=self._upstream(LEXICAL, self.catalogue.lexical.at_once),
             limits=Limits(settings.vector_seconds, settings.vector_retries),
             delete_limits=Limits(settings.vector_delete_seconds, settings.vector_retries),
         )
@@ -209,7 +209,7 @@ class Service:
         """Ready again when the breaker's rest is over: without requests it would never learn that it may close."""
         return f"{name}: has been failing and is left alone" if self._upstream(name).breaker.rest() > 0 else "ok"
 
-    def _upstream(self, name: str) -> Upstream:
+    def _upstream(self, name: str, at_once: int | None = None) -> Upstream:
         settings = self.settings
         if name not in self._upstreams:
             self._upstreams[name] = Upstream(
@@ -221,6 +221,7 @@ class Service:
                     breaker_failures=settings.breaker_failures,
                     breaker_seconds=settings.breaker_seconds,
                     concurrency=settings.model_concurrency,
+                    at_once=at_once,
                 ),
             )
         return self._upstreams[name]

@@ -119,6 +119,7 @@ class PgvectorStore:
 
     def __init__(self, settings: Settings) -> None:
         self.database = Database(settings, NAME, vectors=True)
+        self.at_once: int | None = self.database.size
         self._known: dict[tuple[str, ...], tuple[float, _Known]] = {}
         self.graphs = Graphs(
             self.database,

@@ -47,6 +47,7 @@ class _LastWrite:
 
 class PineconeStore:
     most_namespaces: int | None = MOST_NAMESPACES
+    at_once: int | None = None
 
     def __init__(self, settings: Settings, dimension: int | None = None) -> None:
         self._index = PineconeIndex(settings, dimension)

@@ -138,7 +138,7 @@ class Database:
     def __init__(self, settings: Settings, name: str, *, vectors: bool) -> None:
         self._url = settings.vectors_url
         self._connect_seconds = settings.vector_connect_seconds
-        self._size = settings.vector_pool_size
+        self.size = settings.vector_pool_size
         self._name = name
         self._vectors = vectors
         self._pool: AsyncConnectionPool[Connection] | None = None
@@ -189,7 +189,7 @@ class Database:
             self._url,
             kwargs=self._connect_options(),
             min_size=1,
-            max_size=self._size,
+            max_size=self.size,
             timeout=self._connect_seconds,
             configure=self._configure,
             check=_check,

@@ -100,6 +100,7 @@ _COUNT_CHUNKS = """
 class PostingIndex:
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.at_once: int | None = database.size
         self._known: dict[tuple[str, ...], tuple[float, Lexicon | None]] = {}
         self._common: dict[int, tuple[float, frozenset[int]]] = {}
 

@@ -42,6 +42,46 @@ async def test_and_not_more_often() -> None:
     assert vendor.calls == 3
 
 
+class Busy:
+    """Takes its time, and remembers how many have asked for it together."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.now = self.most = 0
+
+    async def __call__(self) -> str:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(self.seconds)
+        self.now -= 1
+        return "answer"
+
+
+async def test_a_call_that_waits_in_line_has_its_whole_time_afterwards() -> None:
+    store, upstream = Busy(0.2), Upstream("store", Policy(at_once=2))
+    assert await asyncio.gather(*(upstream.call(store, Limits(0.7)) for _ in range(8))) == ["answer"] * 8
+    assert store.most == 2
+
+
+async def test_a_line_that_is_too_long_says_nothing_about_the_store() -> None:
+    store, upstream = Busy(0.3), Upstream("store", Policy(at_once=1, breaker_failures=2))
+    waited = [upstream.call(store, Limits(0.4)) for _ in range(6)]
+    ended = await asyncio.gather(*waited, return_exceptions=True)
+    assert [getattr(one, "kind", one) for one in ended] == ["answer", "answer", *["full"] * 4]
+    assert not upstream.breaker.is_open
+    assert await upstream.call(store, Limits(0.4)) == "answer"
+
+
+async def test_one_that_leaves_the_line_leaves_its_place() -> None:
+    store, upstream = Busy(0.05), Upstream("store", Policy(at_once=1))
+    calls = [asyncio.create_task(upstream.call(store, Limits(1))) for _ in range(4)]
+    await asyncio.sleep(0.01)
+    for left in calls[:3]:
+        left.cancel()
+    assert await calls[3] == "answer"
+    assert await upstream.call(store, Limits(1)) == "answer"
+
+
 @pytest.mark.parametrize("kind", ["rejected", "unauthorised"])
 async def test_what_cannot_get_better_is_not_tried_again(kind: Kind) -> None:
     vendor = Flaky(fault(kind))
