@@ -36,11 +36,18 @@ _DELETE = f"delete from vectors.vector where {_OF} and {WHICH}"  # noqa: S608 - 
 _COUNT = f"select count(*) from vectors.vector where {_OF} and {WHICH}"  # noqa: S608
 _PRESENT = f"select chunk from vectors.vector where {_OF} and chunk = any(%(ids)s)"  # noqa: S608
 _NEAREST = """
-    select uuid_send(chunk), uuid_send(document), uuid_send(version), -(embedding <#> %(vector)s) as score
-    from vectors.vector
-    where {where} and vector_dims(embedding) = %(dimension)s
-    order by embedding <#> %(vector)s, chunk
-    limit %(limit)s
+    select uuid_send(chunk), uuid_send(document), uuid_send(version), -distance
+    from (
+        select chunk, document, version, embedding <#> %(vector)s as distance
+        from vectors.vector
+        where {where} and vector_dims(embedding) = %(dimension)s
+        order by embedding <#> %(vector)s, chunk
+        limit %(limit)s
+    ) nearest
+    order by distance, chunk
+"""
+"""What is told of the nearest is made of them alone: in one piece, PostgreSQL makes it of all before it sorts them, a
+second distance among it.
 """
 SEARCH = _NEAREST.format(where=_OF)
 _SEARCH_DOCUMENTS = _NEAREST.format(where=f"{_OF} and document = any(%(documents)s)")
