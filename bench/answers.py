@@ -157,9 +157,8 @@ def _resident(target: Product) -> dict[str, int]:
 
 
 def _vendor_calls(target: Product) -> dict[str, int]:
-    calls = httpx.get(f"{target.gemini}/__control", trust_env=False).json()["calls"]
-    routes = [call["route"] for call in calls]
-    return {route: routes.count(route) for route in set(routes)}
+    counts: dict[str, int] = httpx.get(f"{target.gemini}/__control", trust_env=False).json()["counts"]
+    return counts
 
 
 def _control(target: Product, order: dict[str, object]) -> None:
