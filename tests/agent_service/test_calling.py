@@ -6,7 +6,11 @@ from contextlib import aclosing
 import pytest
 
 from agent_service.errors import Kind, UpstreamError
+from agent_service.pipeline.agents.registry import FOLDER, read_agents
 from agent_service.pipeline.calling import Breaker, Limits, Policy, RetryBudget, Upstream, close_stream
+from agent_service.pipeline.service import Service
+from agent_service.settings import Settings
+from tests.agent_service.doubles import ScriptedEmbedder, catalogue_of, says
 
 SWIFT = Policy(retry_delay=0.001)
 
@@ -305,3 +309,14 @@ async def test_a_stream_without_an_end_of_its_own_needs_no_closing() -> None:
             raise StopAsyncIteration
 
     assert await read(Upstream("vendor", SWIFT), [Plain()], Limits(5)) == []
+
+
+async def test_no_more_calls_reach_the_stores_than_they_have_connections(agent_settings: Settings) -> None:
+    settings = agent_settings.model_copy(update={"vector_pool_size": 2})
+    async with catalogue_of(says(), ScriptedEmbedder())(settings) as catalogue:
+        shelf = Service(settings, catalogue, read_agents(FOLDER)).shelf()
+        assert shelf.lexical is not None
+        for upstream in (shelf.upstream, shelf.lexical.upstream):
+            store = Busy(0.01)
+            await asyncio.gather(*(upstream.call(store, Limits(5)) for _ in range(6)))
+            assert store.most == 2
