@@ -5,6 +5,7 @@ from rest_framework import serializers
 
 from agent_service.contract import MAX_FALLBACKS, AgentKind
 from backend.bots.models import Bot, BotVersion, BuildState, IndexBuild, Rewriting, Strictness, Visibility
+from backend.bots.services import CONFIGURATION_FIELDS
 from backend.core.fields import FiniteFloatField
 
 EMBEDDING_PATTERN = r"^[a-z0-9_-]+:[A-Za-z0-9._/-]+:[0-9]+$"
@@ -92,33 +93,7 @@ class ConfigurationOutput(serializers.ModelSerializer[BotVersion]):
 
     class Meta:
         model = BotVersion
-        fields = [
-            "version",
-            "instructions",
-            "agent",
-            "model",
-            "fallbacks",
-            "temperature",
-            "greeting",
-            "suggested_questions",
-            "strictness",
-            "top_k",
-            "threshold",
-            "rewriting",
-            "draw_filters",
-            "neighbours",
-            "rerank",
-            "diversity",
-            "follow_ups",
-            "degrade",
-            "tools",
-            "step_limit",
-            "seconds_limit",
-            "credit_limit",
-            "chunk_chars",
-            "chunk_overlap",
-            "created_at",
-        ]
+        fields = ["version", *CONFIGURATION_FIELDS, "created_at"]
         read_only_fields = fields
 
 
