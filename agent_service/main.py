@@ -5,7 +5,7 @@ uvicorn's factory.
 import logging.config
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -58,7 +58,7 @@ def create_app(settings: Settings, open_catalogue: OpenCatalogue = registry.open
     app.include_router(routes.probes)
     app.include_router(routes.router)
     app.include_router(processing.router)
-    app.openapi = partial(schema.document, app, routes.REQUESTS)  # type: ignore[method-assign]  # FastAPI's own way
+    app.openapi = cache(partial(schema.document, app, routes.REQUESTS))  # type: ignore[method-assign]  # FastAPI's own way
     return app
 
 

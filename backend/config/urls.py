@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 from django.urls import include, path, register_converter
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerView
 
-from backend.config import operating, pages
+from backend.config import openapi, operating, pages
 from backend.core.converters import PositiveConverter
 from backend.users.urls import page_urlpatterns
 
@@ -19,7 +19,7 @@ urlpatterns = [
     path("metrics", operating.metrics, name="metrics"),
     path("admin/", admin.site.urls),
     path("api/browse/", include("rest_framework.urls")),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", openapi.Schema.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(), name="docs"),
     path("api/v1/", pages.Index.as_view(), name="index"),
     path("api/v1/", include("backend.conversations.urls")),  # first: each that is tried before it costs every answer

@@ -8,6 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from agent_service.contract import Claims
+from agent_service.main import create_app
+from agent_service.settings import Settings
 from tests.agent_service.calls import Caller
 from tests.agent_service.conftest import StartAgent
 from tests.serving import PLAIN
@@ -89,6 +91,11 @@ def test_the_schema_describes_requests_and_refusals(keyless_url: str) -> None:
     assert references <= set(document["components"]["schemas"])
     assert document["components"]["securitySchemes"]["APIKeyHeader"]["name"] == "X-Service-Token"
     assert Claims.__name__ not in document["components"]["schemas"]
+
+
+def test_the_schema_is_made_once(agent_settings: Settings) -> None:
+    app = create_app(agent_settings)
+    assert app.openapi() is app.openapi()
 
 
 @pytest.mark.parametrize(
