@@ -36,9 +36,11 @@ class Claim:
 
 
 def queue(rows: QuerySet[Source], source_id: UUID, **fields: Any) -> bool:
-    """A run, or the rest of one, if `rows` still holds the source. Inside a transaction."""
+    """A run, or the rest of one, if `rows` still holds the source: what went wrong before is told no more. Inside a
+    transaction."""
+    nothing_told = {"failures": 0, "error_code": "", "error_message": "", "error_hint": ""}
     queued = rows.update(
-        state=SourceState.QUEUED, lease_until=None, wake_at=None, failures=0, updated_at=Now(), **fields
+        state=SourceState.QUEUED, lease_until=None, wake_at=None, updated_at=Now(), **nothing_told, **fields
     )
     if queued:
         wake(source_id)

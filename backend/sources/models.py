@@ -22,7 +22,11 @@ class SourceState(models.TextChoices):
     IDLE = "idle"
     QUEUED = "queued"
     SYNCING = "syncing"
+    FAILED = "failed"  # the last run ended before the place was read; the next begins as after any other
     DELETING = "deleting"
+
+
+AT_REST = (SourceState.IDLE, SourceState.FAILED)
 
 
 class Extent(models.TextChoices):
@@ -91,12 +95,12 @@ class Source(models.Model):
             models.Index(
                 fields=["state", "lease_until"],
                 name="source_unfinished",
-                condition=~models.Q(state=SourceState.IDLE),
+                condition=~models.Q(state__in=AT_REST),
             ),
             models.Index(
                 fields=["next_sync_at"],
                 name="source_due",
-                condition=models.Q(state=SourceState.IDLE, paused=False, next_sync_at__isnull=False),
+                condition=models.Q(state__in=AT_REST, paused=False, next_sync_at__isnull=False),
             ),
         ]
 

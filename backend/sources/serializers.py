@@ -78,8 +78,9 @@ class ItemCountsOutput(serializers.Serializer[Any]):
 
 
 class SourceOutput(serializers.ModelSerializer[Source]):
-    """`last_run` counts what the run under way, or the last one, has found: new, changed, unchanged, removed, failed,
-    skipped, and what is particular to a kind."""
+    """`state` is `idle` or `failed` between two runs, by how the last one ended. `last_run` counts what the run under
+    way, or the last one, has found: new, changed, unchanged, removed, failed, skipped, and what is particular to a
+    kind."""
 
     items = serializers.SerializerMethodField()
     last_run = serializers.DictField(source="counts", child=serializers.IntegerField())

@@ -24,7 +24,7 @@ from backend.sources.errors import (
     SourcePaused,
     TooManySources,
 )
-from backend.sources.models import Extent, Item, ItemState, Source, SourceState
+from backend.sources.models import AT_REST, Extent, Item, ItemState, Source, SourceState
 
 RETRY = "retry"
 DISMISS = "dismiss"
@@ -121,7 +121,7 @@ def _resume(source: Source) -> None:
     """A run that was cut off goes on; otherwise the next is due when it was."""
     _row(source).update(paused=False)
     unfinished = Q(cursor__isnull=False) | Q(run=0)
-    claims.queue(_row(source).filter(unfinished, state=SourceState.IDLE), source.pk)
+    claims.queue(_row(source).filter(unfinished, state__in=AT_REST), source.pk)
 
 
 def sync_now(*, source: Source, full: bool = False) -> Source:
@@ -131,7 +131,7 @@ def sync_now(*, source: Source, full: bool = False) -> Source:
         if locked.paused:
             raise SourcePaused
         extent = Extent.FULL if full else Extent.USUAL
-        if not claims.queue(_row(locked).filter(state=SourceState.IDLE), locked.pk, extent=extent):
+        if not claims.queue(_row(locked).filter(state__in=AT_REST), locked.pk, extent=extent):
             until = locked.wake_at.isoformat() if locked.wake_at else None
             raise SourceBusy(details={"state": locked.state, "until": until})
     return _reread(source)
@@ -174,7 +174,7 @@ def _resolve(source: Source, items: QuerySet[Item], action: str) -> int:
     unread = [item.pk for item in chosen if item.state in (ItemState.FAILED, ItemState.SKIPPED, ItemState.DISMISSED)]
     pending = Item.objects.filter(pk__in=unread).update(state=ItemState.PENDING, sha256="", validators={})
     if pending and not source.paused:
-        claims.queue(_row(source).filter(state=SourceState.IDLE, cursor__isnull=True), source.pk, extent=Extent.PENDING)
+        claims.queue(_row(source).filter(state__in=AT_REST, cursor__isnull=True), source.pk, extent=Extent.PENDING)
     return indexed_anew + pending
 
 

@@ -15,7 +15,7 @@ from procrastinate.exceptions import ProcrastinateException
 
 from backend.core import jobs
 from backend.sources import claims
-from backend.sources.models import Extent, Host, Source, SourceState
+from backend.sources.models import AT_REST, Extent, Host, Source, SourceState
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def sweep() -> None:
 
 
 def _due() -> QuerySet[Source]:
-    due: QuerySet[Source] = Source.objects.live().filter(state=SourceState.IDLE, paused=False, next_sync_at__lte=Now())
+    due: QuerySet[Source] = Source.objects.live().filter(state__in=AT_REST, paused=False, next_sync_at__lte=Now())
     return due
 
 

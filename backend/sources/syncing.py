@@ -54,31 +54,33 @@ def _attempt(claim: Claim) -> None:
         failures = F("failures") + 1 if exc.code else F("failures")  # in a row: a cursor that moves sets it back
         claims.postpone(claim, delay=exc.delay, failures=failures, **told, **_counts(run))
     except SyncFailed as exc:
-        _end(claim, **_told(exc.code, exc.message, exc.hint), **_counts(run))
+        _fail(claim, source, _told(exc.code, exc.message, exc.hint), _counts(run))
     except SourceKindUnknown as exc:
-        _end(claim, **_told(exc.code, exc.message, UNKNOWN_KIND_HINT))
+        _fail(claim, source, _told(exc.code, exc.message, UNKNOWN_KIND_HINT), _counts(run))
     except (LostClaim, OperationalError, InterfaceError):
         raise  # without the database nothing can be written down: the lease runs out, and somebody takes it up
     except Exception:  # the worker loop: whatever it was, the row must say so and come to an end
         logger.exception("source %s: unforeseen error", claim.source_id)
-        _failed_for_now(claim, _counts(run))
+        _failed_for_now(claim, source, _counts(run))
 
 
 def _finish(claim: Claim, run: SourceRun) -> None:
     with transaction.atomic():
         _give_up_pending(run)
-        _end(claim, synced_at=Now(), **_told("", "", ""), **_counts(run))
-        counts = run.counts
-        webhooks.emit(
-            owner_id=run.source.bot.owner_id,
-            event=Event.SOURCE_SYNCED,
-            data={
-                "source": str(run.source.pk),
-                "bot": str(run.source.bot_id),
-                "kind": run.source.kind,
-                **{name: counts.get(name, 0) for name in ("new", "changed", "removed", "failed")},
-            },
-        )
+        _end(claim, state=SourceState.IDLE, synced_at=Now(), **_told("", "", ""), **_counts(run))
+        counts = {name: run.counts.get(name, 0) for name in ("new", "changed", "removed", "failed")}
+        _emit(run.source, Event.SOURCE_SYNCED, counts)
+
+
+def _fail(claim: Claim, source: Source, told: dict[str, str], counts: dict[str, Any]) -> None:
+    with transaction.atomic():
+        _end(claim, state=SourceState.FAILED, **told, **counts)
+        _emit(source, Event.SOURCE_FAILED, {name.removeprefix("error_"): words for name, words in told.items()})
+
+
+def _emit(source: Source, event: Event, data: dict[str, Any]) -> None:
+    named = {"source": str(source.pk), "bot": str(source.bot_id), "kind": source.kind, "title": source.title}
+    webhooks.emit(owner_id=source.bot.owner_id, event=event, data=named | data)
 
 
 def _give_up_pending(run: SourceRun) -> None:
@@ -92,7 +94,6 @@ def _end(claim: Claim, **fields: Any) -> None:
     interval = ExpressionWrapper(F("every_minutes") * timedelta(minutes=1), output_field=DurationField())
     claims.write(
         claim,
-        state=SourceState.IDLE,
         cursor=None,
         extent=Extent.USUAL,
         lease_until=None,
@@ -102,14 +103,14 @@ def _end(claim: Claim, **fields: Any) -> None:
     )
 
 
-def _failed_for_now(claim: Claim, counts: dict[str, Any]) -> None:
+def _failed_for_now(claim: Claim, source: Source, counts: dict[str, Any]) -> None:
     """Try again later, later each time, INGEST_TRIES times in all; then the run is over."""
     failures = 1 + Source.objects.values_list("failures", flat=True).get(pk=claim.source_id)
     told = _told(
         INTERNAL.code, INTERNAL.message, "It is tried again with the next sync; if it stays so, tell the operator."
     )
     if failures >= settings.INGEST_TRIES:
-        _end(claim, **told, **counts)
+        _fail(claim, source, told, counts)
         return
     delay = min(MAX_RETRY_DELAY, settings.INGEST_RETRY_DELAY * 2 ** (failures - 1))
     claims.postpone(claim, delay=delay, failures=failures, **told, **counts)

@@ -22,6 +22,7 @@ class Event(models.TextChoices):
     DOCUMENT_READY = "document.ready"
     DOCUMENT_FAILED = "document.failed"
     SOURCE_SYNCED = "source.synced"
+    SOURCE_FAILED = "source.failed"
     BALANCE_LOW = "balance.low"
 
 

@@ -37,7 +37,7 @@ def synced(person: Person, source: str) -> dict[str, Any]:
         state = person.get(f"sources/{source}/")
         documents = person.get(f"bots/{state['bot']}/documents/")["results"]
         done = all(document["state"] in ("ready", "failed") for document in documents)
-        return state if state["state"] == "idle" and done else None
+        return state if state["state"] in ("idle", "failed") and done else None
 
     found: dict[str, Any] = person.stack.wait_for(ended, f"source {source} to end", 120)
     return found

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.files.storage import default_storage
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -13,6 +15,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
 from backend.bots import services as bots
+from backend.bots.models import Bot
 from backend.core.jobs import draining
 from backend.documents import services as documents
 from backend.documents.models import Document, State
@@ -20,6 +23,7 @@ from backend.sources import claims, erasure, services, sweeping, syncing
 from backend.sources.connectors import Run, SyncFailed, SyncPostponed
 from backend.sources.errors import DuplicateSource, NothingToResolve, SourceBusy, SourcePaused, TooManySources
 from backend.sources.models import Host, Item, ItemState, Source, SourceState
+from backend.webhooks.models import Delivery, Endpoint, Event
 from tests.backend.documents.fake_agent import FakeAgent
 from tests.backend.sources.conftest import Work
 from tests.backend.sources.stand_in import KIND, StandIn
@@ -148,9 +152,51 @@ def test_a_place_that_cannot_be_read_says_why_and_loses_nothing(
 ) -> None:
     with stopping_at(stand_in, "a", raising(SyncFailed("place_private", "It is private.", "Ask them."))):
         source = again(synced)
-    assert (source.state, source.error_code, source.error_hint) == (SourceState.IDLE, "place_private", "Ask them.")
+    assert (source.state, source.error_code, source.error_hint) == (SourceState.FAILED, "place_private", "Ask them.")
     assert titles() == ["a", "b", "c"]
-    assert again(source).error_code == ""
+    source = again(source)
+    assert (source.state, source.error_code) == (SourceState.IDLE, "")
+
+
+def test_a_run_that_failed_is_followed_by_the_next_of_its_schedule(
+    synced: Source, stand_in: StandIn, again: Again, work: Work
+) -> None:
+    services.update_source(source=synced, changes={"every_minutes": 60})
+    with stopping_at(stand_in, "a", raising(SyncFailed("place_private", "It is private.", "Ask them."))):
+        again(synced)
+    Source.objects.update(next_sync_at=Now())
+    sweeping.sweep()
+    synced.refresh_from_db()
+    assert (synced.state, synced.error_code) == (SourceState.QUEUED, "")
+    work()
+    synced.refresh_from_db()
+    assert (synced.state, synced.run) == (SourceState.IDLE, 3)
+
+
+def test_whoever_listens_is_told_how_each_run_ended(synced: Source, stand_in: StandIn, again: Again) -> None:
+    events = [Event.SOURCE_SYNCED, Event.SOURCE_FAILED]
+    Endpoint.objects.create(owner=synced.bot.owner, url="https://x.example/", events=events)
+    with stopping_at(stand_in, "a", raising(SyncFailed("place_private", "It is private.", "Ask them."))):
+        again(synced)
+    again(synced)
+    failed, read = Delivery.objects.order_by("pk")
+    assert (failed.event, read.event) == ("source.failed", "source.synced")
+    named = {"source": str(synced.pk), "bot": str(synced.bot_id), "kind": KIND, "title": "place"}
+    assert failed.data == {**named, "code": "place_private", "message": "It is private.", "hint": "Ask them."}
+    assert read.data == {**named, "new": 0, "changed": 0, "removed": 0, "failed": 0}
+
+
+def test_runs_that_had_failed_before_are_told_apart(bot: Bot) -> None:
+    def there_was(name: str, **fields: Any) -> Source:
+        return Source.objects.create(bot=bot, kind=KIND, title=name, identity=name, configuration={}, **fields)
+
+    there_was("failed", state="idle", error_code="place_private")
+    there_was("paused midway", state="idle", error_code="flood_wait", cursor={"done": 1})
+    there_was("read", state="idle")
+    there_was("waiting", state="queued", error_code="flood_wait")
+    migration = import_module("backend.sources.migrations.0002_a_run_that_failed")
+    migration.tell_what_failed(apps, None)
+    assert Source.objects.get(state=SourceState.FAILED).title == "failed"
 
 
 def test_an_error_of_ours_is_tried_again_and_then_told(source: Source, stand_in: StandIn, work: Work) -> None:
@@ -159,13 +205,14 @@ def test_an_error_of_ours_is_tried_again_and_then_told(source: Source, stand_in:
             work()
             due_now(source)
     source.refresh_from_db()
-    assert (source.state, source.error_code) == (SourceState.IDLE, "internal_error")
+    assert (source.state, source.error_code) == (SourceState.FAILED, "internal_error")
 
 
 def test_a_kind_nobody_reads_any_more_says_so(source: Source, stand_in: StandIn, work: Work) -> None:
     Source.objects.update(kind="long gone")
     work()
-    assert Source.objects.get().error_code == "source_kind_unknown"
+    source.refresh_from_db()
+    assert (source.state, source.error_code) == (SourceState.FAILED, "source_kind_unknown")
 
 
 def test_lost_jobs_are_remembered_by_the_rows(source: Source, stand_in: StandIn, work: Work) -> None:

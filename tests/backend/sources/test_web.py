@@ -251,7 +251,7 @@ def test_a_site_that_is_down_loses_nothing(site: Website, follow: Follow, again:
     site.pages["/"] = Page(status=502)
     for _ in range(3):
         again(source)
-    assert (source.error_code, source.state) == ("http_502", SourceState.IDLE)
+    assert (source.error_code, source.state) == ("http_502", SourceState.FAILED)
     assert titles() == {"Harbour", "A"}
 
 
@@ -438,7 +438,7 @@ def test_a_bomb_instead_of_a_sitemap_is_an_error(site: Website, follow: Follow, 
     site.pages["/sitemap.xml"] = Page(body, headers=XML)
     source = follow("sitemap", "/sitemap.xml")
     assert source.error_code in ("corrupt_file", "zip_bomb")
-    assert source.state == SourceState.IDLE
+    assert source.state == SourceState.FAILED
 
 
 def test_sitemaps_that_lead_in_circles_have_an_end(site: Website, follow: Follow) -> None:

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from backend.bots.models import Bot
 from backend.sources import services, syncing
-from backend.sources.models import Source, SourceState
+from backend.sources.models import AT_REST, Source
 from backend.telegram import services as sessions
 from backend.telegram.models import TelegramSession
 from tests.emulators.telegram.login import API_HASH, API_ID
@@ -76,7 +76,7 @@ def follow(bot: Bot, session: TelegramSession) -> Callable[..., Source]:
 def sync_again(source: Source, *, full: bool = False) -> None:
     """The next run, or the rest of the one that was put off."""
     Source.objects.filter(pk=source.pk).update(wake_at=None)
-    if source.state == SourceState.IDLE:
+    if source.state in AT_REST:
         services.sync_now(source=source, full=full)
     syncing.sync(source.pk)
     source.refresh_from_db()

@@ -92,7 +92,7 @@ def test_edits_deletions_and_new_posts_are_followed(follow: Follow, harbour: Cha
 def test_a_channel_without_a_preview_is_said_to_have_none(follow: Follow, harbour: Channel) -> None:
     harbour.private = True
     source = follow()
-    assert (source.state, source.error_code) == (SourceState.IDLE, "telegram_no_preview")
+    assert (source.state, source.error_code) == (SourceState.FAILED, "telegram_no_preview")
 
 
 def test_when_asked_for_patience_it_waits(follow: Follow, harbour: Channel, preview: PreviewEmulator) -> None:

@@ -20,7 +20,7 @@ Follow = Callable[..., Source]
 def told(source: Source, code: str) -> bool:
     failure = FAILURES[code]
     fields = (source.state, source.error_code, source.error_message, source.error_hint)
-    return fields == (SourceState.IDLE, code, failure.message, failure.hint)
+    return fields == (SourceState.FAILED, code, failure.message, failure.hint)
 
 
 def test_a_private_channel(follow: Follow, harbour: Channel) -> None:
