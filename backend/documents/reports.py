@@ -10,6 +10,7 @@ from django.db.models.fields.json import KT
 
 from backend.documents.chunking import Span, visible
 from backend.documents.extraction import Extraction
+from backend.documents.formats import PDF
 from backend.documents.languages import language_of
 from backend.documents.models import Document, DocumentVersion, State, VersionState
 
@@ -55,7 +56,7 @@ def told(version: DocumentVersion) -> dict[str, Any]:
         "refused": report.get("refused", []),
         "refused_total": report.get("refused_total", 0),
         "estimate": {"tokens": report.get("tokens", 0), "credits": 0, "message": FREE},
-        "findings": _findings(report),
+        "findings": _findings(report, version.document.format),
         "waits_for_your_go": version.document.state == State.WAITING,
     }
 
@@ -112,11 +113,12 @@ def _repeated(passages: Iterable[str]) -> int:
     return sum(counts.values()) - len(counts)
 
 
-def _findings(report: dict[str, Any]) -> list[dict[str, str]]:
+def _findings(report: dict[str, Any], format_name: str) -> list[dict[str, str]]:
     """What an owner should look at, in sentences."""
     found = []
     if report.get("empty_pages"):
-        found.append(("empty_pages", f"No text on {_pages(report['empty_pages'])}: scanned?"))
+        ask = ": scanned?" if format_name == PDF.name else "."
+        found.append(("empty_pages", f"No text on {_pages(report['empty_pages'])}{ask}"))
     if report.get("refused_total"):
         found.append(("refused_parts", f"{_counted(report['refused_total'], 'part')} could not be read; see refused."))
     if report.get("same_text"):

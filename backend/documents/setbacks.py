@@ -9,7 +9,7 @@ from django.db.models import F
 from backend.documents import claims
 from backend.documents.claims import Claim
 from backend.documents.extraction import ExtractionFailed
-from backend.documents.failures import FAILURES, Failure
+from backend.documents.failures import Failure, failure_of
 from backend.documents.models import Document, Stage, State
 from backend.webhooks import services as webhooks
 from backend.webhooks.models import Event
@@ -25,7 +25,8 @@ def unreadable(claim: Claim, exc: ExtractionFailed) -> None:
         if crashes < settings.PARSER_TRIES:
             claims.release(claim)
             return
-    failed(claim, FAILURES[exc.code])
+    format_name = Document.objects.filter(pk=claim.document_id).values_list("format", flat=True).first()
+    failed(claim, failure_of(exc.code, format_name or ""))  # which tells whose document is gone
 
 
 def failed_for_now(claim: Claim, failure: Failure, *, final: bool = False, at_least: timedelta = timedelta(0)) -> None:

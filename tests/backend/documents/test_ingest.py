@@ -96,6 +96,25 @@ def test_a_file_that_cannot_be_read_fails_with_code_sentence_and_hint(
     assert not agent.requests["embed"]
 
 
+@pytest.mark.parametrize(
+    ("content", "name", "asked"),
+    [
+        (pdf(["", ""]), "a.pdf", "Is it a scan?"),
+        (docx(paragraph("")), "a.docx", "only pictures"),
+        (b"<html><body><div id=app></div><script>go()</script></body></html>", "a.html", "filled in by a script?"),
+        (b" \n\t ", "a.txt", "The file has no text."),
+        (b" \n\n", "a.md", "The file has no text."),
+        (b" , \n , \n", "a.csv", "The file has no text."),
+    ],
+)
+def test_what_is_asked_about_a_file_without_text_fits_its_format(
+    ingested: Upload, agent: FakeAgent, content: bytes, name: str, asked: str
+) -> None:
+    document = ingested(content, name)
+    assert (document.state, document.error_code) == (State.FAILED, "no_text")
+    assert asked in document.error_message
+
+
 def test_a_poison_file_is_tried_twice(upload: Upload, run_jobs: RunJobs, agent: FakeAgent, settings: Settings) -> None:
     settings.PARSER_MEMORY_BYTES = 256 * 1024**2
     document = upload(poison_pdf(300), "poison.pdf")

@@ -35,6 +35,13 @@ def test_the_report_tells_what_was_read_and_what_is_missing(api: APIClient, inge
     }
 
 
+def test_only_pages_can_be_scans(api: APIClient, ingested: Upload, agent: FakeAgent) -> None:
+    document = ingested(pdf([TEXT, ""]), "a.pdf")
+    Document.objects.update(format="pptx")
+    report = api.get(url_of(document, "report")).json()
+    assert [row["message"] for row in report["findings"]] == ["No text on page 2."]
+
+
 def test_the_estimate_says_honestly_that_embedding_is_free(api: APIClient, ingested: Upload, agent: FakeAgent) -> None:
     estimate = api.get(url_of(ingested(b"x" * 400), "report")).json()["estimate"]
     assert (estimate["tokens"], estimate["credits"]) == (100, 0)
