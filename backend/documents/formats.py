@@ -78,13 +78,13 @@ FORMATS = {
     )
 }  # fmt: skip
 _BY_EXTENSION = {extension: kind for kind in FORMATS.values() for extension in kind.extensions}
-ACCEPTED = ", ".join(f".{extension}" for kind in FORMATS.values() if kind is not CODE for extension in kind.extensions)
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # old Office files, and the wrapper of encrypted new ones
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _ENTRY = b"PK\x03\x04"
 _ENTRY_BYTES = 30  # of an entry's header before its name
+_SHOWN_CHARS = 20  # of an ending that is not known
 _MEDIA_TYPE = b"mimetype"  # the first entry of EPUB and OpenDocument, stored as it is
 _TELEGRAM_TYPE = re.compile(
     rb'"type"\s*:\s*"(?:personal_chat|bot_chat|saved_messages|(?:private|public)_(?:group|supergroup|channel))"'
@@ -103,7 +103,7 @@ def recognise(*, filename: str, head: bytes) -> Format:
     if content == "pdf" and claimed is None:
         return PDF
     if claimed is None:
-        raise NotAccepted(f"Files of this type cannot be read. Accepted are {ACCEPTED}, and source code.")
+        raise NotAccepted(_unknown(_extension(filename)))
     if content == "ole" and claimed in _OLD_NAMES:
         raise NotAccepted(
             f"This {claimed.title} file is encrypted or in the old {_OLD_NAMES[claimed]} format. "
@@ -112,6 +112,14 @@ def recognise(*, filename: str, head: bytes) -> Format:
     if not _agrees(claimed, content, head):
         raise NotAccepted(f"The name says {claimed.title}, the content does not: it looks like {_WORDS[content]}.")
     return TELEGRAM_EXPORT if claimed is JSON and _of_telegram(head) else claimed
+
+
+def _unknown(extension: str) -> str:
+    if f".{extension}" in _OLD_NAMES.values():
+        return f"Files in the old .{extension} format cannot be read. Save it as .{extension}x."
+    if not extension:
+        return "The name has no ending that says what kind of file it is."
+    return f"Files that end in .{extension[:_SHOWN_CHARS]} cannot be read."
 
 
 def is_archive(*, filename: str, head: bytes) -> bool:

@@ -38,8 +38,9 @@ def test_a_file_is_known_by_content_and_name(filename: str, head: bytes, name: s
         ("notes.txt", b"PK\x03\x04", "looks like a ZIP"),
         ("notes.txt", b"\x7fELF\x00\x01\x02", "looks like binary data"),
         ("notes.md", OLE, "looks like an old or encrypted Office file"),
-        ("program.exe", b"MZ\x00", "Accepted are .pdf, .docx, .pptx"),
-        ("noextension", b"hello", "Accepted are"),
+        ("program.exe", b"MZ\x00", r"^Files that end in \.exe cannot be read\.$"),
+        ("letter.DOC", OLE, r"old \.doc format cannot be read\. Save it as \.docx"),
+        ("noextension", b"hello", "has no ending"),
     ],
 )
 def test_what_lies_or_is_unknown_is_refused_with_a_reason(filename: str, head: bytes, words: str) -> None:

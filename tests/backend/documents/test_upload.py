@@ -77,6 +77,13 @@ def test_what_cannot_be_read_is_refused_and_not_kept(
     assert stored_files() == []
 
 
+def test_a_refusal_says_what_can_be_read_beside_its_sentence(api: APIClient, bot: Bot) -> None:
+    refusal = send(api, bot, b"MZ\x00\x01", "program.exe").json()
+    assert refusal["message"] == "Files that end in .exe cannot be read."
+    extensions = {extension for kind in refusal["details"]["formats"] for extension in kind["extensions"]}
+    assert {"pdf", "docx", "py"} <= extensions
+
+
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(api: APIClient, bot: Bot, settings: Settings) -> None:
     settings.UPLOAD_LIMIT_BYTES = 1000
     response = send(api, bot, b"x" * 200_000)
