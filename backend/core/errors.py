@@ -58,7 +58,20 @@ class RequestInProgress(ChatSphereError):
 
 
 class TooManyRequests(ChatSphereError):
-    """Too many requests; try again later."""
+    """Too many requests."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
     code = "too_many_requests"
+
+    def __init__(self, seconds: int, *, details: Mapping[str, Any]) -> None:
+        """`seconds` until the next is taken."""
+        message = f"Too many requests; try again in {_in_words(seconds)}."
+        super().__init__(message, details={**details, "retry_after": seconds}, retry_after=seconds)
+
+
+def _in_words(seconds: int) -> str:
+    """Never less than it is."""
+    for unit, length in (("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * length:
+            return f"{-(-seconds // length)} {unit}s"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"

@@ -33,4 +33,4 @@ def hit(limit: Limit, ident: str) -> None:
     digest = hashlib.sha256(ident.encode("utf-8", "surrogatepass")).hexdigest()
     ((count, remaining),) = prepared.rows(_COUNT, {"scope": limit.scope, "ident": digest, "per": seconds})
     if count > limit.count:
-        raise TooManyRequests(details={"scope": limit.scope, "limit": limit.count}, retry_after=max(1, remaining))
+        raise TooManyRequests(max(1, remaining), details={"scope": limit.scope, "limit": limit.count})

@@ -33,8 +33,18 @@ def test_past_the_limit_it_says_when_to_come_back() -> None:
         hit(DAILY, "a")
     with pytest.raises(TooManyRequests) as caught:
         hit(DAILY, "a")
-    assert 0 < (caught.value.retry_after or 0) <= 24 * 3600
+    wait = caught.value.retry_after or 0
+    assert 0 < wait <= 24 * 3600
+    assert caught.value.details == {"scope": "test", "limit": 3, "retry_after": wait}
     hit(DAILY, "b")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (121, "3 minutes"), (7200, "2 hours")],
+)
+def test_the_sentence_says_how_long(seconds: int, words: str) -> None:
+    assert TooManyRequests(seconds, details={}).message == f"Too many requests; try again in {words}."
 
 
 @pytest.mark.django_db
