@@ -186,7 +186,8 @@ def _retry_after(headers: Mapping[str, str]) -> timedelta:
 
 def finish(delivery: Delivery, result: Result) -> bool:
     """Write what came of a try, unless a later one has begun; whether it was written."""
-    logger.info("webhook %s, try %s: %s", delivery.pk, delivery.tries, result.code or result.status)
+    said = " ".join(str(part) for part in (result.code, result.status) if part)
+    logger.debug("webhook %s, try %s: %s", delivery.pk, delivery.tries, said)
     fields: dict[str, Any] = {
         "lease_until": None,
         "last_status": result.status,
@@ -201,6 +202,15 @@ def finish(delivery: Delivery, result: Result) -> bool:
             ours.update(lease_until=None)  # given up meanwhile, with its endpoint
             return False
         _judge(delivery.endpoint_id, result)
+    if fields["state"] == DeliveryState.GIVEN_UP:
+        logger.warning(
+            "webhook %s (%s) to endpoint %s was given up after try %s: %s",
+            delivery.pk,
+            delivery.event,
+            delivery.endpoint_id,
+            delivery.tries,
+            said,
+        )
     return True
 
 

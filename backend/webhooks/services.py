@@ -1,5 +1,6 @@
 """Who is told what. How a message gets there is in `sending`."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,8 @@ from backend.users.models import User
 from backend.webhooks import signing
 from backend.webhooks.errors import AddressRefused, EndpointDisabled, NothingToRedeliver, TooManyEndpoints
 from backend.webhooks.models import OPEN, PING, Delivery, DeliveryState, DisabledBy, Endpoint
+
+logger = logging.getLogger(__name__)
 
 SEND = "webhooks.send"
 TELL = "webhooks.tell_switched_off"
@@ -100,6 +103,7 @@ def disable(*, endpoint_id: UUID, by: DisabledBy) -> bool:
     )
     if switched:
         if by != DisabledBy.OWNER:
+            logger.warning("webhook endpoint %s was switched off: %s", endpoint_id, by)
             jobs.enqueue(TELL, endpoint_id=str(endpoint_id))
         waiting = Delivery.objects.filter(endpoint_id=endpoint_id, state__in=OPEN)
         waiting.update(state=DeliveryState.GIVEN_UP, last_code="endpoint_disabled")

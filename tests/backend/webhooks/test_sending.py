@@ -126,6 +126,24 @@ def test_pauses_grow_and_the_last_failure_gives_up(listen: Listen, receiving: Re
     assert (send(delivery).tries, len(receiving.received)) == (4, 4)
 
 
+def test_only_the_end_of_all_tries_is_worth_a_line_in_the_log(
+    listen: Listen, receiving: Receiver, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.WEBHOOK_RETRY_SECONDS = [10, 60]
+    receiving.answers = [500]
+    caplog.set_level(logging.INFO, "backend.webhooks")
+    delivery = told(listen()[0])
+    for _ in range(2):
+        send(delivery)
+        Delivery.objects.update(next_at=Now())
+    assert [one.getMessage() for one in caplog.records if one.name.startswith("backend.webhooks")] == []
+    send(delivery)
+    [line] = [one for one in caplog.records if one.name.startswith("backend.webhooks")]
+    assert line.levelname == "WARNING"
+    named = f"webhook {delivery.pk} (document.ready) to endpoint {delivery.endpoint_id}"
+    assert line.getMessage() == f"{named} was given up after try 3: http_status 500"
+
+
 def test_before_its_time_nothing_is_tried_again(listen: Listen, receiving: Receiver) -> None:
     receiving.answers = [500]
     delivery = send(told(listen()[0]))
