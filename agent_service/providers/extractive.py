@@ -3,16 +3,17 @@ quotes.
 
 Sentences are ranked by BM25 over the sentences of all passages, with their neighbours and the rest of their passage as
 context, and by whether they have what the question expects to be told. A question of whose weighted terms too few are
-found, or that denies what the best sentence states, is answered with a plain no.
+found, or one alone of several, or that denies what the best sentence states, is answered with a plain no.
 """
 
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
+from typing import TypeGuard
 
 from agent_service.contract import Passage
 from agent_service.pipeline.citing import without_markers
@@ -35,9 +36,19 @@ NOT_FOUND = ENGLISH.not_answered
 MOST_QUOTES = 3
 SECOND_SHARE = 0.75
 """A further sentence is quoted where it scores at least this share of the best one."""
+NEIGHBOUR_SHARE, NEIGHBOUR_ADDS = 0.5, 0.1
+"""The sentence before or after a quote is quoted with it from this share of the best score on, where it has at least so
+much of the question's weighted terms that the quote has not.
+"""
 LEAST_COVERAGE = 0.25
 """Of the question's weighted terms; found in the sentence counts whole, next to it half, elsewhere in its passage a
 quarter.
+"""
+LEAST_MET = 2
+"""Of a question's terms, in the sentence or next to it: one alone of several is a word in common and no answer."""
+RELATED, SHORTEST_RELATED = 0.8, 4
+"""What a longer or shorter word counts beside the question's own that it begins or ends with, of so many letters or
+more: compounds, and forms that a stemmer does not bring together.
 """
 NEAR_COVERS, FAR_COVERS = 0.5, 0.25
 NEAR_SCORES, FAR_SCORES = 0.6, 0.3
@@ -55,13 +66,17 @@ CACHED_TEXTS = 512
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """`passage` is the 1-based place, as in the marker; `place` the sentence's in its passage."""
+    """`passage` is the 1-based place, as in the marker; `place` the sentence's in its passage; `terms` those of the
+    question that it has; `met` is how many are in it or next to it.
+    """
 
     passage: int
     place: int
     text: str
     score: float
     coverage: float
+    terms: frozenset[str]
+    met: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +143,13 @@ def best_quotes(question: str, passages: Sequence[Passage]) -> list[Quote]:
         for quote in _scored(number, text, title, asked)
     )
     ranked = sorted(_unique(quotes), key=lambda quote: -quote.score)
-    if not ranked or ranked[0].coverage < LEAST_COVERAGE or _denies(question, ranked[0].text):
+    if not ranked or not _fits(ranked[0], asked) or _denies(question, ranked[0].text):
         return []
-    good = [quote for quote in ranked if quote.score >= SECOND_SHARE * ranked[0].score]
-    return list(_one_a_passage(good))[:MOST_QUOTES]
+    return list(_one_a_passage(ranked, asked.weights))[:MOST_QUOTES]
+
+
+def _fits(best: Quote, asked: _Asked) -> bool:
+    return best.coverage >= LEAST_COVERAGE and best.met >= min(LEAST_MET, len(asked.weights))
 
 
 def _denies(question: str, sentence: str) -> bool:
@@ -141,23 +159,39 @@ def _denies(question: str, sentence: str) -> bool:
     return opposed(frozenset(words_of(question)), frozenset(words_of(sentence)))
 
 
-def _one_a_passage(quotes: Sequence[Quote]) -> Iterator[Quote]:
-    """The best quote of each passage with those of its neighbours that are as good, as they stand there: a marker
-    stands for one quote, and must not stand under another as well.
+def _one_a_passage(ranked: Sequence[Quote], weights: Mapping[str, float]) -> Iterator[Quote]:
+    """The best quote of each passage with those of its neighbours that are as good or add to it, as they stand there: a
+    marker stands for one quote, and must not stand under another as well.
     """
+    good = [quote for quote in ranked if quote.score >= SECOND_SHARE * ranked[0].score]
     seen: set[int] = set()
-    for best in quotes:
+    for best in good:
         if best.passage in seen:
             continue
         seen.add(best.passage)
-        places = {quote.place: quote for quote in quotes if quote.passage == best.passage}
+        places = {quote.place: quote for quote in good if quote.passage == best.passage}
         first = last = best.place
         while first - 1 in places:
             first -= 1
         while last + 1 in places:
             last += 1
-        text = " ".join(places[place].text for place in range(first, last + 1))
-        yield replace(best, text=text)
+        said = [places[place] for place in range(first, last + 1)]
+        beside = {quote.place: quote for quote in ranked if quote.passage == best.passage}
+        least = NEIGHBOUR_SHARE * ranked[0].score
+        if _adds(following := beside.get(last + 1), said, least, weights):
+            said = [*said, following]
+        if _adds(preceding := beside.get(first - 1), said, least, weights):
+            said = [preceding, *said]
+        yield replace(best, text=" ".join(quote.text for quote in said))
+
+
+def _adds(
+    neighbour: Quote | None, said: Iterable[Quote], least: float, weights: Mapping[str, float]
+) -> TypeGuard[Quote]:
+    if neighbour is None or neighbour.score < least:
+        return False
+    new = neighbour.terms.difference(*(quote.terms for quote in said))
+    return sum(weights[term] for term in new) >= NEIGHBOUR_ADDS * sum(weights.values())
 
 
 def _asked(question: str, read: Sequence[_Read]) -> _Asked | None:
@@ -178,6 +212,8 @@ def _asked(question: str, read: Sequence[_Read]) -> _Asked | None:
 
 
 def _scored(number: int, read: _Read, title: frozenset[str], asked: _Asked) -> Iterator[Quote]:
+    all_terms = read.terms | title
+    related = {term: _related(term, all_terms) for term in asked.weights}
     for place, sentence in enumerate(read.sentences):
         if sentence.is_heading:
             continue
@@ -185,15 +221,18 @@ def _scored(number: int, read: _Read, title: frozenset[str], asked: _Asked) -> I
         near = title.union(sentence.under, *(one.terms for one in around if not one.is_heading))
         length = K1 * (1 - B + B * sentence.terms.total() / asked.mean)
         score = found = 0.0
+        own, met = set(), 0
         for term, weight in asked.weights.items():
-            count = sentence.terms[term]
+            count = float(sentence.terms[term]) or RELATED * (not related[term].isdisjoint(sentence.terms))
             if count:
                 score += weight * count * (K1 + 1) / (count + length)
-                found += weight
-            elif term in near:
+                found += weight * min(1.0, count)
+                own.add(term)
+            elif not related[term].isdisjoint(near):
                 score += weight * NEAR_SCORES
                 found += weight * NEAR_COVERS
-            elif term in read.terms:
+                met += 1
+            elif related[term]:
                 score += weight * FAR_SCORES
                 found += weight * FAR_COVERS
         together = asked.pairs & sentence.pairs
@@ -201,7 +240,17 @@ def _scored(number: int, read: _Read, title: frozenset[str], asked: _Asked) -> I
         score *= 1 + FIRST_PASSAGE / number
         if asked.expected and score:
             score *= 1 + (EXPECTED if meets(sentence.text, asked.expected, asked.question) else -EXPECTED)
-        yield Quote(number, place, sentence.text, score, found / sum(asked.weights.values()))
+        coverage = found / sum(asked.weights.values())
+        yield Quote(number, place, sentence.text, score, coverage, frozenset(own), len(own) + met)
+
+
+def _related(term: str, terms: frozenset[str]) -> frozenset[str]:
+    """Those of `terms` that are the term, or begin or end with it, or it with them."""
+    if len(term) < SHORTEST_RELATED:
+        return terms.intersection((term,))
+    sizes = range(SHORTEST_RELATED, len(term) + 1)
+    shorter = terms.intersection([part for size in sizes for part in (term[:size], term[-size:])])
+    return shorter.union([one for one in terms if term in one and (one.startswith(term) or one.endswith(term))])
 
 
 def _unique(quotes: Iterator[Quote]) -> Iterator[Quote]:

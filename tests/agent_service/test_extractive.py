@@ -47,6 +47,50 @@ def test_what_the_passages_do_not_speak_of_is_not_answered(question: str) -> Non
     assert quoted(question) == []
 
 
+@pytest.mark.parametrize("question", ["Who audits the office?", "When were receipts invented?"])
+def test_one_word_in_common_is_no_answer_to_a_question_of_several(question: str) -> None:
+    assert quoted(question) == []
+
+
+@pytest.mark.parametrize("question", ["Expenses?", "What about receipts?", "visitors"])
+def test_a_question_of_one_word_needs_no_second(question: str) -> None:
+    assert quoted(question) != []
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "sentence"),
+    [
+        (
+            "Wie hoch ist die Gebühr für einen Ausweis?",
+            "Die Stadt ist alt. Die Ausweisgebühr beträgt 12 Euro.",
+            "Die Ausweisgebühr beträgt 12 Euro.",
+        ),
+        (
+            "Was kostet die Parkgebühr am Hafen?",
+            "Die Stadt ist alt. Am Hafen beträgt die Gebühr 3 Euro.",
+            "Am Hafen beträgt die Gebühr 3 Euro.",
+        ),
+        (
+            "Who audits the accounts of Hale?",
+            "The town is old. The auditor of Hale is Ann Reed.",
+            "The auditor of Hale is Ann Reed.",
+        ),
+    ],
+)
+def test_compounds_and_related_forms_stand_for_a_word(question: str, text: str, sentence: str) -> None:
+    assert quoted(question, passages(text)) == [(1, sentence)]
+
+
+def test_a_neighbour_is_quoted_along_where_it_has_what_the_quote_lacks() -> None:
+    light = passages(
+        "The lighthouse at Skerry Point was built of granite in 1844. Its first keeper was Ann Hale. The rocks are low."
+    )
+    [(_, both)] = quoted("Which keeper did the granite lighthouse at Skerry Point have?", light)
+    assert both == "The lighthouse at Skerry Point was built of granite in 1844. Its first keeper was Ann Hale."
+    [(_, alone)] = quoted("When was the lighthouse at Skerry Point built?", light)
+    assert alone == "The lighthouse at Skerry Point was built of granite in 1844."
+
+
 @pytest.mark.parametrize(
     "question", ["Which days of holiday do employees not have?", "Which office in Leeds closes at eight?"]
 )
