@@ -4,13 +4,17 @@ import os
 import re
 import sys
 import time
-from typing import TextIO
+from typing import Protocol, TextIO
 
-_COLOURS = {"web": 36, "agent": 35, "worker": 33, "postgres": 34, "emulators": 32}
+_COLOURS = {"web": 36, "agent": 35, "worker": 33, "postgres": 34, "database": 34, "emulators": 32}
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )  # what people typed gets into logs, and must not move our cursor
 _LONGEST = 8192
+
+
+class Log(Protocol):
+    def line(self, name: str, text: str) -> None: ...
 
 
 class Console:

@@ -14,6 +14,7 @@ from launcher.environment import Environment
 from launcher.errors import LauncherError
 from launcher.keeper import SharedPostgres, running
 from launcher.locks import FileLock
+from launcher.migrating import MigrationLog
 from launcher.ports import require_free
 from launcher.supervisor import Service, Supervisor
 
@@ -84,7 +85,9 @@ async def _run(
     _stop_on_signals(supervisor.stop)
     guard = asyncio.create_task(_guard(database, console)) if database else None
     try:
-        await supervisor.once(Service("release", ["sh", _START, "release"]))
+        migrations = MigrationLog(console)
+        await supervisor.once(Service("release", ["sh", _START, "release"]), migrations)
+        migrations.tell()
         await supervisor.start()
         if not supervisor.stopping:
             console.say(_welcome(env, time.monotonic() - begun))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from launcher.binaries import ends_with_us
-from launcher.console import Console, Lines
+from launcher.console import Console, Lines, Log
 from launcher.errors import LauncherError
 
 _STEADY_SECONDS = 30.0  # up for that long, a process has earned a quick restart again
@@ -32,11 +32,11 @@ class Service:
 
 
 class Child:
-    """One process of a service, in a process group of its own; its lines go to the console."""
+    """One process of a service, in a process group of its own; its lines go to the log."""
 
-    def __init__(self, service: Service, console: Console) -> None:
+    def __init__(self, service: Service, log: Log) -> None:
         self._service = service
-        self._console = console
+        self._log = log
         self._process: Process | None = None
         self._told = False
 
@@ -85,7 +85,7 @@ class Child:
 
     def _print(self, lines: list[str]) -> None:
         for line in lines:
-            self._console.line(self._service.name, line)
+            self._log.line(self._service.name, line)
 
 
 class Supervisor:
@@ -123,9 +123,10 @@ class Supervisor:
             await self._end()
             raise
 
-    async def once(self, service: Service) -> None:
-        """Runs it to its end; raises LauncherError if it fails, not if it was told to stop."""
-        child = Child(service, self._console)
+    async def once(self, service: Service, log: Log | None = None) -> None:
+        """Runs it to its end; raises LauncherError if it fails, not if it was told to stop. `log` is where its lines
+        go, if not to the console."""
+        child = Child(service, log or self._console)
         running = asyncio.create_task(child.run(self._environment))
         told = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([running, told], return_when=asyncio.FIRST_COMPLETED)

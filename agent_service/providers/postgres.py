@@ -242,11 +242,12 @@ async def _apply_migrations(connection: Connection, *, vectors: bool) -> None:
     await connection.execute(MIGRATION_TABLE)
     rows = await (await connection.execute("select number from vectors.migration")).fetchall()
     applied = {row[0] for row in rows}
-    for number, statements in MIGRATIONS.items():
-        if number not in applied and (vectors or number not in VECTORS):
-            await connection.execute(statements.encode())
-            await connection.execute("insert into vectors.migration (number) values (%s)", (number,))
-            log.info("Applied migration %s of the vectors' schema", number)
+    missing = [number for number in MIGRATIONS if number not in applied and (vectors or number not in VECTORS)]
+    for number in missing:
+        await connection.execute(MIGRATIONS[number].encode())
+        await connection.execute("insert into vectors.migration (number) values (%s)", (number,))
+    if missing:
+        log.info("Applied to the vectors' schema: migrations %s", ", ".join(map(str, missing)))
 
 
 def which(
