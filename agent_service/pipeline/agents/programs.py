@@ -3,14 +3,15 @@
 DSPy keeps a compiled program as JSON: for each of its predictors the instructions and the examples that did best, for
 its retrieval the number of passages. That is read here and applied by our own stages, so that the service runs a
 program without the library that made it, and nothing is ever unpickled. A predictor belongs to the stage that its name
-begins with: `query`, `retrieve` or `answer`.
+begins with: `query`, `retrieve` or `answer`. `programs/` has the stages as DSPy's modules, which apply what they learn
+by this file too.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,8 +22,12 @@ MAX_BYTES = 1_000_000
 MAX_EXAMPLES = 8
 MAX_EXAMPLE_CHARS = 4_000
 
+Asking = Literal["query", "answer"]
+"""The stages that ask a model."""
+
 ASKED = ("question", "query")
-ANSWERED = ("answer", "response")
+REPLIED: Mapping[Asking, Sequence[str]] = {"query": ("response",), "answer": ("answer", "response")}
+"""An optimiser gives its labelled questions to every predictor: an "answer" is no reply of the query stage."""
 
 Request = TypeVar("Request", bound=ChatRequest)
 
@@ -117,9 +122,9 @@ def read_program(file: Path) -> Program:
     if not stages:
         raise Misconfigured(f"{file}: no predictor's name begins with query, retrieve or answer")
     return Program(
-        query=_predictor(stages.get("query")),
+        query=_read(stages, "query"),
         retrieve=Retrieval(stages["retrieve"].k) if "retrieve" in stages else None,
-        answer=_predictor(stages.get("answer")),
+        answer=_read(stages, "answer"),
     )
 
 
@@ -135,16 +140,20 @@ def _told(file: Path) -> Mapping[str, Any]:
     return told
 
 
-def _predictor(state: _State | None) -> Predictor | None:
-    if state is None:
-        return None
-    examples = [example for demo in state.demos if (example := _example(demo))]
-    return Predictor(state.signature.instructions, examples[:MAX_EXAMPLES])
+def _read(stages: Mapping[str, _State], stage: Asking) -> Predictor | None:
+    state = stages.get(stage)
+    return learnt(stage, state.signature.instructions, state.demos) if state else None
 
 
-def _example(demo: Mapping[str, Any]) -> Example | None:
+def learnt(stage: Asking, instructions: str, demos: Sequence[Mapping[str, Any]]) -> Predictor:
+    """Of an optimiser's examples, by field name, those that can be shown."""
+    examples = [example for demo in demos if (example := _example(demo, REPLIED[stage]))]
+    return Predictor(instructions, examples[:MAX_EXAMPLES])
+
+
+def _example(demo: Mapping[str, Any], replied: Sequence[str]) -> Example | None:
     question = next((demo[name] for name in ASKED if isinstance(demo.get(name), str)), "")
-    answer = next((demo[name] for name in ANSWERED if isinstance(demo.get(name), str)), "")
+    answer = next((demo[name] for name in replied if isinstance(demo.get(name), str)), "")
     if not question or not answer or len(question) + len(answer) > MAX_EXAMPLE_CHARS:
         return None
     return Example(question, answer)

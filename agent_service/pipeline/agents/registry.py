@@ -81,7 +81,8 @@ class Agent(Part):
         return self._compiled
 
     def with_program(self, program: Program) -> "Agent":
-        changed = self.model_copy()
+        """An agent whose program has a query stage looks at the question, whether or not its file says how."""
+        changed = self.model_copy(update={"analysis": self.analysis or (Analysis() if program.query else None)})
         changed._compiled = program  # noqa: SLF001 - of our own class
         return changed
 

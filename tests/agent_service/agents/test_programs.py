@@ -53,6 +53,20 @@ def test_its_instructions_for_the_search_come_first(tmp_path: Path) -> None:
     assert program.query.told("Reply in JSON.") == "Search in nouns.\n\nReply in JSON."
 
 
+def test_a_labelled_answer_is_no_example_of_a_search(tmp_path: Path) -> None:
+    labelled = {"question": "Is it so?", "answer": "It is."}
+    replied = {"question": "Is it not?", "response": '{"terms": ["not"]}'}
+    state = {"query": {"signature": {"instructions": "Search."}, "demos": [labelled, replied]}}
+    query = read_program(compiled(tmp_path, state) / "mine.json").query
+    assert query is not None
+    assert query.told("J.") == 'Search.\n\nJ.\n\nQuestion: Is it not?\n{"terms": ["not"]}'
+
+
+@pytest.mark.parametrize(("state", "looks"), [(COMPILED, True), ({"retrieve": {"k": 3}}, False)])
+def test_an_agent_with_a_query_stage_looks_at_the_question(tmp_path: Path, state: Any, looks: bool) -> None:
+    assert read_agents(FOLDER, compiled(tmp_path, state)).get("mine").info().analysis is looks
+
+
 @pytest.mark.parametrize(
     ("state", "said"),
     [
