@@ -1,6 +1,6 @@
 # Every target sets up what it needs by itself; Python 3.11 is all that has to be there.
 .DEFAULT_GOAL := help
-.PHONY: help run run-with-emulators test coverage test-promises check format bench bench-ingest bench-retrieval bench-answers bench-latency admin manage lock clean setup-run setup-dev setup-neural
+.PHONY: help run run-with-emulators test coverage test-promises test-programs check format bench bench-ingest bench-retrieval bench-answers bench-latency admin manage lock clean setup-run setup-dev setup-neural setup-programs
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 INSTALL = python=$$(PYTHON="$(PYTHON)" sh launcher/python.sh) && "$$python" launcher/install.py
@@ -28,6 +28,9 @@ coverage: test ## Run the tests under coverage: at least 90 % with branches; tak
 
 test-promises: setup-dev ## Run the long forms of the promises (minutes)
 	@exec $(PY) -m pytest -m long -q --timeout 3600 $(ARGS)
+
+test-programs: setup-dev setup-programs ## Run the tests of programs/, which need DSPy
+	@exec $(PY) -m pytest tests/programs -q $(ARGS)
 
 check: setup-dev ## Lint, types, import arrows, migrations, OpenAPI schema, YAML, Dockerfile, locks
 	$(PY) -m ruff check .
@@ -64,12 +67,15 @@ bench-latency: setup-dev ## Measure retrieval over many passages and many bots, 
 lock: ## Re-make requirements/*.txt after editing a *.in
 	@python=$$(PYTHON="$(PYTHON)" sh launcher/python.sh) && PYTHON=$$python exec bash requirements/compile.sh
 
-clean: ## Remove the virtual environment and caches; .env and the data in .data stay
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
+clean: ## Remove the virtual environments and caches; .env and the data in .data stay
+	rm -rf .venv .venv-programs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-neural: setup-run ## Install the small neural embedder (LOCAL_NEURAL=1 then offers it)
 	@$(INSTALL) neural
+
+setup-programs: ## Install DSPy into an environment of its own, to compile programs with
+	@$(INSTALL) programs --venv .venv-programs
 
 setup-run:
 	@$(INSTALL) run

@@ -12,4 +12,4 @@ compile() {
         --no-emit-index-url --no-emit-find-links --no-header --no-annotate --override overrides.in --quiet "$@"
 }
 compile dev.in -o dev.txt "$@"
-for name in run backend agent neural; do compile "$name.in" -c dev.txt -o "$name.txt" "$@"; done
+for name in run backend agent neural programs; do compile "$name.in" -c dev.txt -o "$name.txt" "$@"; done

@@ -318,8 +318,12 @@ async def test_a_term_of_many_namespaces_is_looked_up_by_groups(index: PostingIn
     assert lexicon is not None
     parameters = ranking.parameters(lexicon, asked("oil price", ["en"]), 100)
     async with index.database.connection() as connection:
+        # Whatever else the tests have left in the tables, and whether anybody has counted it by now.
+        await connection.execute("analyze vectors.posting")
+        await connection.execute("set enable_seqscan = off")
         statement = f"explain {ranking.statement(many=True, documents=False)}"
         rows = await (await connection.execute(statement.encode(), parameters)).fetchall()
+        await connection.execute("reset enable_seqscan")
     plan = "\n".join(row[0] for row in rows)
     assert "((lexicon >> 8)) = space.together" in plan
     assert "Seq Scan on posting" not in plan

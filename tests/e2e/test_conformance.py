@@ -17,8 +17,6 @@ from tests.agent_service.calls import Caller
 from tests.backend.conversations.sse import events
 from tests.stack import ROOT, Person, Stack
 
-pytestmark = pytest.mark.xdist_group("keyless")
-
 QUESTIONS = {
     "answered": "Where is the range of the tide largest?",
     "nothing found": "Who won the chess championship of 1972?",

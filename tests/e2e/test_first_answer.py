@@ -9,7 +9,7 @@ from tests.backend.conversations.sse import events
 from tests.real_data import FOLDER, lines, needs_real_data
 from tests.stack import Person, Stack
 
-pytestmark = [pytest.mark.xdist_group("keyless"), needs_real_data]
+pytestmark = needs_real_data
 PDF = FOLDER / "financebench" / "pdf" / "AMCOR_2023Q4_EARNINGS.pdf"
 
 

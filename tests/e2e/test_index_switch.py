@@ -1,11 +1,7 @@
 """Another embedding, on the whole product: questions asked all the while find what they should."""
 
-import pytest
-
 from tests.promises.whole_product import query
 from tests.stack import Stack
-
-pytestmark = pytest.mark.xdist_group("keyless")
 
 EMBEDDINGS = ["local:wordllama:256", "local:wordllama:128"]
 

@@ -7,14 +7,11 @@ import subprocess
 import sys
 
 import httpx2
-import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.backend.conversations.sse import events
 from tests.stack import ROOT, Stack
-
-pytestmark = pytest.mark.xdist_group("keyless")
 
 SITE = "http://127.0.0.1:8000"
 

@@ -7,7 +7,6 @@ import pytest
 
 from tests.stack import Person
 
-pytestmark = pytest.mark.xdist_group("keyless")
 TEXT = "The lighthouse of Alta was built in 1877. It is 26 metres high. Its light can be seen for 19 miles."
 
 

@@ -8,8 +8,6 @@ from tests.emulators.telegram.server import TelegramEmulator
 from tests.emulators.telegram.world import Account
 from tests.stack import Person, Stack, StackError
 
-pytestmark = pytest.mark.xdist_group("sources")
-
 NEWS = "Pier 9 is closed until spring because of the storm damage to its crane."
 
 

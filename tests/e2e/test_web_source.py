@@ -10,8 +10,6 @@ from tests.websites import Page, Website, article
 
 QUESTION = "What does a berth for the night cost?"
 
-pytestmark = pytest.mark.xdist_group("sources")
-
 
 @pytest.fixture(scope="module")
 def person(with_sources: Stack) -> Person:

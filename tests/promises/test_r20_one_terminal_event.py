@@ -11,7 +11,6 @@ from tests.emulators.gemini import GeminiEmulator
 from tests.promises.whole_product import Asker, asker, reserved, running_answers, wrong_settlements
 from tests.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("stack")
 STREAM = "streamGenerateContent"
 BROKEN = [
     *("429", "500", "503", "400", "html502", "rst", "hang", "slowhdr", "empty200", "notjson", "wrongshape", "redirect"),

@@ -11,7 +11,6 @@ from tests.emulators.journal import Call
 from tests.promises.whole_product import Asker, asker, running_answers, state_of
 from tests.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("stack")
 STREAM = "streamGenerateContent"
 READERS = 10
 

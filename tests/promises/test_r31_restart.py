@@ -3,11 +3,7 @@
 import signal
 import time
 
-import pytest
-
 from tests.stack import Stack
-
-pytestmark = pytest.mark.xdist_group("stack")
 
 SECONDS = 10.0  # of a busy machine; what is waited for otherwise is SHUTDOWN_GRACE, 20
 

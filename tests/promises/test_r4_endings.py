@@ -10,7 +10,6 @@ from tests.emulators.gemini import GeminiEmulator
 from tests.promises.whole_product import Asker, asker, charged, reserved, running_answers, wrong_settlements
 from tests.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("stack")
 STREAM = "streamGenerateContent"
 
 

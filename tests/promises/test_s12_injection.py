@@ -8,14 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
-
 from tests.backend.conversations.sse import events
 from tests.emulators.gemini import GeminiEmulator
 from tests.promises.whole_product import query, wrong_settlements
 from tests.stack import Person, Stack
-
-pytestmark = pytest.mark.xdist_group("stack")
 
 DOCUMENTS = 60
 SUBJECTS = ("granite", "lantern", "orchard", "pelican", "quarry", "saddle")

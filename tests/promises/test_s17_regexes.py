@@ -31,6 +31,7 @@ FLAGS_AT = {"sub": 4, "subn": 4, "split": 3}
 ENDLESS = 20  # more repetitions than this may be many
 MOST_SIGNS = 7
 SIZES = (30, SIZE // 20, SIZE)  # small ones first: what grows with a power is not waited for
+SHORT_SHARE = 0.2  # of the limit, for the small ones: over a few ms more is noise than the pattern
 
 # Patterns that are put together when they are used, and why that is safe.
 PUT_TOGETHER = {
@@ -222,7 +223,7 @@ def slow(use: Use, *, limit: float) -> str:
     """The first text that takes longer than the limit, each time that it is tried; empty where there is none."""
     for text in texts(use.pattern):
         for size in SIZES:
-            share = max(size, SIZES[1]) / SIZE
+            share = max(size / SIZE, SHORT_SHARE)
             if all(seconds(use, text[:size]) > limit * share for _ in range(TRIES)):
                 return f"{len(text[:size]):,} characters: {text[:60]!r}…"
     return ""

@@ -10,7 +10,6 @@ from tests.stack import Person, Stack
 
 __all__ = ["keyless"]
 
-pytestmark = pytest.mark.xdist_group("keyless")
 TENANTS = 20
 TEXT = (
     "The vault of branch {number} is opened with the word {canary}. The branch keeps its records in the vault. "
