@@ -7,6 +7,7 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from backend.bots import services
 from backend.bots.models import Bot, BotVersion, IndexBuild
+from backend.core.admin import DeletedByService
 
 
 class ReadOnly:
@@ -40,7 +41,7 @@ class IndexBuildInline(ReadOnly, TabularInline):
 
 
 @admin.register(Bot)
-class BotAdmin(ReadOnly, ModelAdmin):
+class BotAdmin(DeletedByService, ReadOnly, ModelAdmin):
     list_display = ["name", "owner", "visibility", "embedding", "created_at", "deleted_at"]
     list_filter = ["visibility"]
     search_fields = ["name", "owner__email", "id"]

@@ -159,7 +159,7 @@ class BotVersion(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["bot", "number"], name="bot_version_number")]
 
     def __str__(self) -> str:
-        return f"{self.bot_id}@{self.number}"
+        return f"version {self.number}"
 
 
 class BuildState(models.TextChoices):
@@ -218,7 +218,7 @@ class IndexBuild(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.bot_id}#{self.generation}"
+        return f"index {self.generation}"
 
     @property
     def index(self) -> Index:

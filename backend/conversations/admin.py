@@ -1,17 +1,16 @@
-from typing import Any
-
 from django.contrib import admin
 from unfold.admin import ModelAdmin
 
 from backend.conversations.models import Answer
+from backend.core.admin import Shown, link_to
 
 
 @admin.register(Answer)
-class AnswerAdmin(ModelAdmin):
+class AnswerAdmin(Shown, ModelAdmin):
     """How answers ended and what they cost. What was said stays between the person and the bot: no text is shown."""
 
     list_display = [
-        "id",
+        "created_at",
         "user",
         "bot",
         "model",
@@ -19,7 +18,6 @@ class AnswerAdmin(ModelAdmin):
         "state",
         "error_code",
         "charged",
-        "created_at",
         "finished_at",
     ]
     list_filter = ["state", "model", "degraded", "error_code"]
@@ -47,13 +45,5 @@ class AnswerAdmin(ModelAdmin):
 
     def bot(self, answer: Answer) -> str:
         """There is none where many bots were searched, or a program asked a model itself."""
-        return str(answer.conversation.bot or "-")
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_delete_permission(self, *_: Any) -> bool:
-        return False
+        bot = answer.conversation.bot
+        return link_to("bots_bot", bot.pk, bot) if bot else "-"

@@ -192,7 +192,7 @@ class Answer(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.state}: {self.pk}"
+        return f"{self.model}: {self.state}"
 
 
 class ReceiptQuerySet(models.QuerySet["Receipt"]):

@@ -12,6 +12,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
+from backend.core.admin import link_to
 from backend.core.errors import ChatSphereError
 from backend.credits import plans, services
 from backend.credits.forms import CreditForm, PlanForm, PriceForm
@@ -148,7 +149,8 @@ def ledger_table(account: Account) -> dict[str, Any]:
         [
             entry.seq, f"{entry.created_at:%Y-%m-%d %H:%M:%S}", entry.get_kind_display(), entry.amount,
             entry.available_after, entry.reserved_after, entry.reason,
-            email_of(entry.actor) if entry.actor_id else "", entry.reference or "",
+            email_of(entry.actor) if entry.actor_id else "",
+            link_to("conversations_answer", entry.reference, "open") if entry.reference else "",
         ]
         for entry in entries
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from backend.core.admin import DeletedByService
 from backend.core.errors import Conflict
 from backend.documents import services, usage_admin, why
 from backend.documents.models import Document
@@ -15,7 +16,7 @@ __all__ = ["DocumentAdmin", "usage_admin"]
 
 
 @admin.register(Document)
-class DocumentAdmin(ModelAdmin):
+class DocumentAdmin(DeletedByService, ModelAdmin):
     """Where a document stands and why. Its text is its owner's business, and not shown."""
 
     list_display = ["title", "bot", "kind", "state", "stage", "enabled", "error_code", "attempt", "updated_at"]

@@ -162,7 +162,7 @@ class DocumentVersion(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.document_id}@{self.number}"
+        return f"version {self.number}"
 
 
 class Page(models.Model):
@@ -212,7 +212,7 @@ class Chunk(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.version_id}#{self.position}"
+        return f"passage {self.position}"
 
 
 class Correction(models.Model):

@@ -50,4 +50,4 @@ class Feedback(models.Model):
         indexes: ClassVar = [models.Index(fields=["bot", "-id"], name="feedback_bot")]
 
     def __str__(self) -> str:
-        return f"{self.rating}: {self.answer_id}"
+        return f"thumb {self.rating}"

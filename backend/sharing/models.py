@@ -40,7 +40,7 @@ class Share(models.Model):
         indexes: ClassVar = [models.Index(fields=["conversation", "-id"], name="share_conversation")]
 
     def __str__(self) -> str:
-        return str(self.pk)
+        return "a shared conversation"
 
 
 class SharedTurn(models.Model):

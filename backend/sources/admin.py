@@ -5,13 +5,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from backend.core.admin import DeletedByService
 from backend.sources import services
 from backend.sources.errors import SourceBusy, SourceNotFound, SourcePaused
 from backend.sources.models import Source
 
 
 @admin.register(Source)
-class SourceAdmin(ModelAdmin):
+class SourceAdmin(DeletedByService, ModelAdmin):
     """Where a source stands and why."""
 
     list_display = ["title", "bot", "kind", "state", "paused", "error_code", "synced_at", "next_sync_at"]

@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import UserCreationForm
 
+from backend.core.admin import DeletedByService
 from backend.users import services
 from backend.users.models import ApiKey, Session, User, normalise_email
 
@@ -51,7 +52,7 @@ class ApiKeyInline(CredentialInline):
 
 
 @admin.register(User)
-class UserAdmin(ModelAdmin):
+class UserAdmin(DeletedByService, ModelAdmin):
     """Shows neither password nor hash: who forgot theirs gets a letter. Rights are for superusers only."""
 
     list_display = ["email", "name", "is_active", "is_staff", "email_verified_at", "created_at", "deleted_at"]
@@ -112,10 +113,6 @@ class UserAdmin(ModelAdmin):
     def save_model(self, _request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Only what was edited: the rest of the row may have changed since the form was opened."""
         obj.save(update_fields={"name", "is_staff", "is_superuser"}.intersection(form.changed_data) if change else None)
-
-    def get_deleted_objects(self, objs: Any, _request: HttpRequest) -> Any:
-        """Just the accounts: the service closes them, and nothing is cascaded here."""
-        return [str(user) for user in objs], {"users": len(objs)}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         services.delete_account(user=obj, requested_by=request.user.pk)

@@ -84,7 +84,7 @@ class Session(models.Model):
     objects: ClassVar[Any] = SessionQuerySet.as_manager()
 
     def __str__(self) -> str:
-        return str(self.pk)
+        return self.user_agent[:60] or "unnamed client"
 
 
 class RefreshToken(models.Model):

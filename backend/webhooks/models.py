@@ -72,7 +72,7 @@ class Endpoint(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.description or str(self.pk)
+        return self.description or f"endpoint for {', '.join(self.events)}"
 
 
 class DeliveryState(models.TextChoices):
