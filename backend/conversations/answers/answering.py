@@ -5,7 +5,7 @@ import logging
 from dataclasses import replace
 
 from backend.agent_client import AgentClient, AgentError
-from backend.conversations.answers import concluding, degrading, gathering, quoting, stepping
+from backend.conversations.answers import concluding, degrading, gathering, quoting, small_talk, stepping
 from backend.conversations.answers.endings import Outcome
 from backend.conversations.answers.generating import generate
 from backend.conversations.answers.stopping import before_stop
@@ -25,6 +25,8 @@ async def answer(turn: Turn, agent: AgentClient) -> Outcome:
     """Raises AgentError, TurnInterrupted."""
     if turn.opened.pair:
         return await _curated(turn, turn.opened.pair)
+    if talk := small_talk.applies(turn):
+        return small_talk.answered(turn, talk)
     try:
         if turn.opened.steps:
             await stepping.generate(turn, agent, turn.opened.steps)
