@@ -85,7 +85,8 @@ def _emit(source: Source, event: Event, data: dict[str, Any]) -> None:
 
 def _give_up_pending(run: SourceRun) -> None:
     """What its owner wanted tried again, and the place did not offer any more."""
-    told = _told("not_offered", "The source does not offer it any more.", "Dismiss it, or look at the source itself.")
+    message, hint = "The source does not offer it any more.", "Dismiss it, or look at the source itself."
+    told = _told(code="not_offered", message=message, hint=hint)
     run.pending().update(state=ItemState.FAILED, **told)
 
 
