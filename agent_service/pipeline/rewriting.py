@@ -70,13 +70,16 @@ class Standing:
 
 def by_words(question: str, history: Sequence[Turn]) -> Standing:
     """Does nothing to a question that leans on nothing, or has nothing to lean on."""
-    exchanges = _exchanges(history)[-EXCHANGES:]
-    if not exchanges or not leans(question):
-        return Standing(question)
-    taken = _taken(question, exchanges)
+    taken = taken_over(question, history)
     if not taken:
         return Standing(question)
     return Standing(f"{question} {' '.join(taken)}"[:QUERY_CHARS].strip(), by="words")
+
+
+def taken_over(question: str, history: Sequence[Turn]) -> list[str]:
+    """The words of what was said before that a question leans on, as they were written there."""
+    exchanges = _exchanges(history)[-EXCHANGES:]
+    return _taken(question, exchanges) if exchanges and leans(question) else []
 
 
 async def by_model(question: str, history: Sequence[Turn], speaker: Speaker) -> Standing:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TypeGuard
 
-from agent_service.contract import Passage
+from agent_service.contract import Passage, Turn
 from agent_service.pipeline.citing import without_markers
 from agent_service.pipeline.expecting import Expected, expected, meets
 from agent_service.pipeline.languages import STOPS, language_of
@@ -23,6 +23,7 @@ from agent_service.pipeline.lexical import LONGEST_STEMMED, stem
 from agent_service.pipeline.phrases import ENGLISH, phrases_for
 from agent_service.pipeline.polarity import denials, opposed
 from agent_service.pipeline.question_words import QUESTION_WORDS, UNSPACED_QUESTION_WORDS
+from agent_service.pipeline.rewriting import taken_over
 from agent_service.pipeline.sentences import sentence_spans
 from agent_service.pipeline.suggesting import headings
 from agent_service.pipeline.terms import idf, is_unspaced, pairs_of, words_of
@@ -49,6 +50,10 @@ LEAST_MET = 2
 RELATED, SHORTEST_RELATED = 0.8, 4
 """What a longer or shorter word counts beside the question's own that it begins or ends with, of so many letters or
 more: compounds, and forms that a stemmer does not bring together.
+"""
+TAKEN_OVER = 0.2
+"""What a word counts that a question leans on ("When did he die?") beside one of its own: with what was said before it
+the passages were found, and in them the answer is where the question's own words are.
 """
 NEAR_COVERS, FAR_COVERS = 0.5, 0.25
 NEAR_SCORES, FAR_SCORES = 0.6, 0.3
@@ -99,7 +104,7 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """`weights` of the question's terms; `mean` length of all sentences."""
+    """`weights` of the question's terms and of those it leans on; `mean` length of all sentences."""
 
     question: str
     weights: dict[str, float]
@@ -113,7 +118,7 @@ class ExtractiveAnswerer:
     context_tokens = 1_000_000
 
     async def stream(self, prompt: Prompt) -> AsyncIterator[Piece]:
-        quotes = await asyncio.to_thread(best_quotes, prompt.question, prompt.passages)
+        quotes = await asyncio.to_thread(best_quotes, prompt.question, prompt.passages, prompt.history)
         usage = estimated_usage(self.id, prompt.message)
         if not quotes:
             yield Piece(text=phrases_for(prompt.question).not_answered)
@@ -130,10 +135,10 @@ class ExtractiveAnswerer:
         return [about.format(what=heading) for heading in headings(prompt.passages, cited, most)]
 
 
-def best_quotes(question: str, passages: Sequence[Passage]) -> list[Quote]:
+def best_quotes(question: str, passages: Sequence[Passage], history: Sequence[Turn] = ()) -> list[Quote]:
     """Up to MOST_QUOTES, best first, each from another passage; none where nothing fits well enough."""
     read = [_read(passage.text) for passage in passages]
-    asked = _asked(question, read)
+    asked = _asked(question, taken_over(question, history), read)
     if asked is None:
         return []
     titles = [frozenset(_terms(passage.title, text.language)) for passage, text in zip(passages, read, strict=True)]
@@ -194,7 +199,7 @@ def _adds(
     return sum(weights[term] for term in new) >= NEIGHBOUR_ADDS * sum(weights.values())
 
 
-def _asked(question: str, read: Sequence[_Read]) -> _Asked | None:
+def _asked(question: str, taken: Sequence[str], read: Sequence[_Read]) -> _Asked | None:
     """None where nothing is asked, or there is nothing to look at. In the language of most passages."""
     sentences = [sentence for text in read for sentence in text.sentences]
     if not sentences:
@@ -202,13 +207,16 @@ def _asked(question: str, read: Sequence[_Read]) -> _Asked | None:
     [(language, _)] = Counter(text.language for text in read).most_common(1)
     words = words_of(UNSPACED_QUESTION_WORDS.sub(" ", question))
     content = [word for word in words if word not in QUESTION_WORDS]
-    terms = _stemmed(content, language) or _stemmed(words, "")
+    own = _stemmed(content, language)
+    before = _stemmed([part for word in taken for part in words_of(word)], language)
+    terms = own + before or _stemmed(words, "")
     if not terms:
         return None
     frequency = Counter(term for sentence in sentences for term in sentence.terms)
     weights = {term: idf(len(sentences), frequency[term]) for term in terms}
+    weights |= {term: TAKEN_OVER * weights[term] for term in set(before).difference(own)}
     mean = sum(sentence.terms.total() for sentence in sentences) / len(sentences)
-    return _Asked(question, weights, frozenset(pairwise(terms)), expected(question), mean or 1.0)
+    return _Asked(question, weights, frozenset(pairwise(own)), expected(question), mean or 1.0)
 
 
 def _scored(number: int, read: _Read, title: frozenset[str], asked: _Asked) -> Iterator[Quote]:

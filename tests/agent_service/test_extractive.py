@@ -2,13 +2,14 @@ import asyncio
 import json
 import random
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from agent_service.contract import Passage
+from agent_service.contract import Passage, Turn
 from agent_service.ports import Piece, Prompt
 from agent_service.providers.extractive import INTRODUCTION, NOT_FOUND, ExtractiveAnswerer, best_quotes
 
@@ -149,8 +150,37 @@ def test_other_languages_are_answered_by_the_same_rules(question: str, text: str
     assert quoted(question, passages(text))[0][1] == sentence
 
 
-def run(question: str, given: list[Passage]) -> list[Piece]:
-    prompt = Prompt("", [], question, question, given, 0.0, 100)
+LIVES = passages(
+    "Ann Hale kept the light at Skerry. She died in 1871.", "Tom Reed kept the light at Holm. He died in 1902."
+)
+
+
+def asked_before(question: str) -> list[Turn]:
+    return [Turn(role="user", text=question), Turn(role="assistant", text="So it is written. [1]")]
+
+
+def test_a_question_that_leans_is_answered_about_what_it_leans_on() -> None:
+    assert best_quotes("When did he die?", LIVES, asked_before("Who kept the light at Holm?"))[0].passage == 2
+    assert best_quotes("When did she die?", LIVES, asked_before("Who kept the light at Skerry?"))[0].passage == 1
+
+
+def test_its_own_words_count_more_than_those_it_leans_on() -> None:
+    light = passages(
+        "The rocks are low. Skerry light has Ann Hale for its keeper. Nobody else lives there. The sea is rough. Storms "
+        "are many. The light was painted white."
+    )
+    said = asked_before("Which keeper does Skerry light have?")
+    assert best_quotes("What colour was it painted?", light, said)[0].text == "The light was painted white."
+
+
+def test_a_question_that_stands_is_answered_without_what_was_said_before() -> None:
+    said = asked_before("When does the Leeds office open?")
+    question = "How many days of holiday do employees have?"
+    assert best_quotes(question, HANDBOOK, said) == best_quotes(question, HANDBOOK)
+
+
+def run(question: str, given: list[Passage], history: Sequence[Turn] = ()) -> list[Piece]:
+    prompt = Prompt("", history, question, question, given, 0.0, 100)
 
     async def pieces() -> list[Piece]:
         return [piece async for piece in ExtractiveAnswerer().stream(prompt)]
@@ -167,6 +197,11 @@ def test_says_that_it_quotes_and_from_where() -> None:
     assert last.usage is not None
     assert last.usage.estimated
     assert last.usage.output_tokens > 10
+
+
+def test_it_reads_what_was_said_before() -> None:
+    [*_, last] = run("And when did he die?", LIVES[1:], asked_before("Who kept the light at Holm?"))
+    assert last.finish_reason == "stop"
 
 
 def test_says_plainly_that_it_found_nothing() -> None:
