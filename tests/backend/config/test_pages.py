@@ -104,6 +104,13 @@ def test_each_operation_says_in_a_line_of_its_own_what_it_does(client: Client) -
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+def test_an_address_without_its_slash_leads_on_with_method_and_body(client: Client, method: str) -> None:
+    response = getattr(client, method)("/api/v1/bots?page_size=2")
+    assert (response.status_code, response.headers["Location"]) == (308, "/api/v1/bots/?page_size=2")
+
+
+@pytest.mark.django_db
 def test_only_listed_origins_get_access(client: Client, settings: Settings) -> None:
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
     listed = client.get("/api/v1/", headers={"origin": "https://app.example.com"})
