@@ -1,5 +1,6 @@
 """The file formats that can be read, and how a file is recognised: by its first bytes, and then by its name."""
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -197,6 +198,18 @@ def _by_media_type(stored: bytes) -> str:
 def _of_telegram(head: bytes) -> bool:
     """The beginning of what Telegram Desktop writes for one chat."""
     return b'"messages"' in head and _TELEGRAM_TYPE.search(head) is not None
+
+
+def chat_name(head: bytes) -> str:
+    """What an export of Telegram Desktop, which calls each file result.json, begins with; empty where it does not."""
+    beginning, _, rest = head.decode("utf-8", "ignore").partition('"name":')
+    if beginning.strip() != "{":
+        return ""
+    try:
+        name, _ = json.JSONDecoder().raw_decode(rest.lstrip())
+    except ValueError:
+        return ""
+    return name if isinstance(name, str) else ""
 
 
 def _bare_utf16(head: bytes) -> bool:

@@ -18,7 +18,7 @@ from backend.documents.errors import (
     TooLarge,
     UnsupportedType,
 )
-from backend.documents.formats import TEXT, Format
+from backend.documents.formats import TELEGRAM_EXPORT, TEXT, Format
 from backend.documents.models import Document, Kind, State
 
 LINK_CHARS = 2000
@@ -59,7 +59,7 @@ def upload_document(
     document = Document(
         bot=bot,
         kind=kind,
-        title=files.shown_title(title, filename=filename),
+        title=files.shown_title(title or _title_within(file, form), filename=filename),
         filename=filename,
         link=shown_link(link),
         review=review,
@@ -107,6 +107,13 @@ def _recognised(file: "File[bytes]", filename: str) -> Format:
         return formats.recognise(filename=filename, head=file.read(formats.SNIFF_BYTES))
     except formats.NotAccepted as exc:
         raise UnsupportedType(str(exc), details=limits()) from exc
+
+
+def _title_within(file: "File[bytes]", form: Format) -> str:
+    if form is not TELEGRAM_EXPORT:
+        return ""
+    file.seek(0)
+    return formats.chat_name(file.read(formats.SNIFF_BYTES))
 
 
 def _max_bytes(form: Format) -> int:

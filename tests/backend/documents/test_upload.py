@@ -84,6 +84,13 @@ def test_a_refusal_says_what_can_be_read_beside_its_sentence(api: APIClient, bot
     assert {"pdf", "docx", "py"} <= extensions
 
 
+def test_an_export_of_a_chat_has_the_chats_name(api: APIClient, bot: Bot) -> None:
+    head = b'{\n "name": "Harbour \\u201eNews\\u201c",\n "type": "public_channel",\n "id": 1,\n "messages": []}'
+    assert send(api, bot, head, "result.json").json()["title"] == "Harbour „News“"
+    for other in (head.replace(b'"name"', b'"names"'), head.replace(b"\\u201e", b"\\u20")):
+        assert send(api, bot, other, "result.json").json()["title"] == "result"
+
+
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(api: APIClient, bot: Bot, settings: Settings) -> None:
     settings.UPLOAD_LIMIT_BYTES = 1000
     response = send(api, bot, b"x" * 200_000)
