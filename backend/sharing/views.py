@@ -97,7 +97,9 @@ class SharedView(generics.GenericAPIView[Any]):
 
 
 class ExportQuery(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField(choices=list(KINDS), default="markdown")
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """`as` is no name that Python lets an attribute have."""
+        return {"as": serializers.ChoiceField(choices=list(KINDS), default="markdown")}
 
 
 @extend_schema(tags=["sharing"])
@@ -113,9 +115,9 @@ class ExportView(OwnConversation):
         },
     )
     def get(self, request: Request, *_: Any, **__: Any) -> HttpResponse:
-        query = ExportQuery(data={"kind": request.query_params.get("as", "markdown")})
+        query = ExportQuery(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        kind = query.validated_data["kind"]
+        kind = query.validated_data["as"]
         conversation = self.conversation()
         media_type, ending = KINDS[kind]
         response = HttpResponse(_written(conversation, kind), content_type=f"{media_type}; charset=utf-8")

@@ -53,6 +53,11 @@ def test_it_comes_as_an_attachment(exported: Any, kind: str, media_type: str, en
     assert (response["X-Content-Type-Options"], response["Cache-Control"]) == ("nosniff", "no-store")
 
 
+def test_a_kind_there_is_not_is_refused_under_the_name_it_was_asked_by(exported: Any) -> None:
+    refused = exported("pdf")
+    assert (refused.status_code, list(refused.json()["details"]["fields"])) == (HTTPStatus.BAD_REQUEST, ["as"])
+
+
 def test_markdown_numbers_its_sources(exported: Any) -> None:
     said = exported("markdown").content.decode()
     assert said.startswith("# Moon\n\nMoon bot, ")
