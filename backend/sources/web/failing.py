@@ -14,6 +14,7 @@ PAUSE = timedelta(minutes=1)
 ROBOTS = "robots_disallowed"
 _GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 _NEXT_TIME = "It is tried again with the next sync."
+_LOOK = "Open the address in a browser where nobody is signed in: what is shown there can be read."
 
 
 class Told(NamedTuple):
@@ -27,7 +28,9 @@ def told(exc: FetchFailed | ExtractionFailed) -> Told:
         return Told(exc.code, FAILURES[exc.code].message)
     if exc.code == ROBOTS:
         return Told(exc.code, exc.message, "Ask whoever runs the site.")
-    return Told(exc.code, exc.message, _NEXT_TIME if exc.passing else "")
+    if exc.passing:
+        return Told(exc.code, exc.message, _NEXT_TIME)
+    return Told(exc.code, exc.message, _LOOK if exc.answered else "")
 
 
 def is_gone(exc: FetchFailed) -> bool:

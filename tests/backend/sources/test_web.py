@@ -202,6 +202,7 @@ def test_a_page_that_is_gone_is_deleted_at_the_second_time(site: Website, follow
     again(source)
     item = Item.objects.get(external_id=f"{site.url}/a")
     assert (item.state, item.error_code) == (ItemState.FAILED, "http_410")
+    assert "in a browser" in item.error_hint
     assert titles() == {"Harbour", "A"}
     assert again(source).counts["removed"] == 1
     assert titles() == {"Harbour"}
