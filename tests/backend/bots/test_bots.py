@@ -163,6 +163,7 @@ def test_a_suspended_owners_public_bot_is_gone(as_user: AsUser, owner: User, str
         {"chunk_chars": 200, "chunk_overlap": 150},
         {"chunk_overlap": 900},
         {"model": "no such shape"},
+        {"top_k": 5, "topk": 7},
         {"instructions": "x" * 20_001},
         {"instructions": None},
         [],
@@ -173,6 +174,22 @@ def test_a_bad_configuration_is_refused(as_user: AsUser, owner: User, bot: Bot, 
     response = as_user(owner).patch(f"{URL}{bot.pk}/", {"configuration": configuration})
     assert (response.status_code, response.data["code"]) == (HTTPStatus.BAD_REQUEST, "invalid")
     assert BotVersion.objects.count() == 1
+
+
+def test_a_refused_configuration_says_which_field_and_why(as_user: AsUser, owner: User, bot: Bot) -> None:
+    def refused(configuration: Any) -> Any:
+        return as_user(owner).patch(f"{URL}{bot.pk}/", {"configuration": configuration}).json()["details"]["fields"]
+
+    assert refused({"topk": 7}) == {
+        "configuration": {"topk": [{"message": "There is no such field.", "code": "unknown"}]}
+    }
+    assert "GET gateway/models/" in refused({"model": "gpt-4o"})["configuration"]["model"][0]["message"]
+
+
+def test_a_configuration_can_be_sent_back_as_it_was_shown(as_user: AsUser, owner: User, bot: Bot) -> None:
+    shown = as_user(owner).get(f"{URL}{bot.pk}/").json()["configuration"]
+    response = as_user(owner).patch(f"{URL}{bot.pk}/", {"configuration": {**shown, "top_k": 9}})
+    assert (response.status_code, response.json()["configuration"]["top_k"]) == (HTTPStatus.OK, 9)
 
 
 def test_fields_that_are_not_the_owners_to_set_are_ignored(as_user: AsUser, owner: User, stranger: User) -> None:
