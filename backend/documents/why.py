@@ -14,6 +14,7 @@ from procrastinate.contrib.django.models import ProcrastinateWorker
 
 from backend.core.database import database_now
 from backend.documents import claims, lanes
+from backend.documents.failures import FAILURES
 from backend.documents.models import Document, Stage, State
 from backend.documents.sweeping import STALLED_SECONDS
 
@@ -196,7 +197,9 @@ def _ready(facts: Snapshot) -> Reason:
 
 def _failed(facts: Snapshot) -> Reason:
     document = facts.document
-    return Reason("failed", document.error_message, f"{document.error_hint} Retry it once that is done.".strip())
+    of_the_file = document.error_code in FAILURES  # whose hint says what to do with it: the same again would fail again
+    then = "" if of_the_file else "Retry it once that is done."
+    return Reason("failed", document.error_message, f"{document.error_hint} {then}".strip())
 
 
 def _cancelled(_facts: Snapshot) -> Reason:

@@ -114,6 +114,14 @@ def test_every_state_has_its_code_and_sentence(case: str, settings: Settings) ->
     assert sentence in reason.message
 
 
+def test_a_file_that_would_fail_again_is_not_to_be_tried_again() -> None:
+    hint = "Save it without a password and upload it again."
+    told = why.explain(facts(state=State.FAILED, error_code="encrypted_pdf", error_hint=hint))
+    assert told.hint == hint
+    told = why.explain(facts(state=State.FAILED, error_code="internal_error", error_hint="Tell the operator."))
+    assert told.hint == "Tell the operator. Retry it once that is done."
+
+
 def test_every_state_of_a_document_is_explained() -> None:
     told = {why.explain(facts(state=state, lease_until=SOON)).code for state in State}
     assert len(told) == len(State)
