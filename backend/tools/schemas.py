@@ -46,15 +46,21 @@ def simplified(schema: Any) -> dict[str, Any]:
 
 
 def check_arguments(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Raises ArgumentsInvalid, which names the parameter and not its value."""
+    """Raises ArgumentsInvalid, which names the parameter and the schema's rule, and not its value."""
     try:
         jsonschema.validate(dict(arguments), dict(schema))
     except jsonschema.ValidationError as exc:
-        place = ".".join(str(part) for part in exc.absolute_path)[:100] or str(exc.validator)
-        raise ArgumentsInvalid(details={"parameter": place}) from exc
+        place = ".".join([str(part) for part in exc.absolute_path] or _told_apart(arguments, schema))
+        raise ArgumentsInvalid(details={"parameter": place[:100], "rule": str(exc.validator)}) from exc
     for name, value in arguments.items():
         if isinstance(value, str) and len(value) > MAX_STRING_CHARS:
-            raise ArgumentsInvalid(details={"parameter": name})
+            raise ArgumentsInvalid(details={"parameter": name, "rule": "maxLength"})
+
+
+def _told_apart(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """The first that is missing, else the first that is unknown."""
+    missing = [name for name in schema.get("required", []) if name not in arguments]
+    return [*missing, *(name for name in arguments if name not in schema.get("properties", {}))][:1]
 
 
 def _name(name: Any) -> str:

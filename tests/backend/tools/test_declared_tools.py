@@ -37,10 +37,20 @@ def test_a_trial_shows_what_a_model_would_get(as_user: AsUser, owner: User, tool
     assert response.json()["content"] == 'Status 200\n{"temperature": 21}'
 
 
-def test_a_trial_with_wrong_arguments_names_the_parameter(as_user: AsUser, owner: User, tool: dict[str, Any]) -> None:
-    response = as_user(owner).post(f"/api/v1/tools/{tool['id']}/try/", {"arguments": {"city": 1}}, format="json")
+@pytest.mark.parametrize(
+    ("arguments", "parameter", "rule"),
+    [
+        ({"city": 1}, "city", "type"),
+        ({}, "city", "required"),
+        ({"city": "Bern", "when": "now"}, "when", "additionalProperties"),
+    ],
+)
+def test_a_trial_with_wrong_arguments_names_the_parameter(
+    as_user: AsUser, owner: User, tool: dict[str, Any], arguments: dict[str, Any], parameter: str, rule: str
+) -> None:
+    response = as_user(owner).post(f"/api/v1/tools/{tool['id']}/try/", {"arguments": arguments}, format="json")
     assert (response.status_code, response.json()["code"]) == (422, "arguments_invalid")
-    assert response.json()["details"] == {"parameter": "city"}
+    assert response.json()["details"] == {"parameter": parameter, "rule": rule}
 
 
 @pytest.mark.parametrize("name", ["weather", "calculator"])
