@@ -42,6 +42,13 @@ class SourceChanges(serializers.Serializer[Any]):
     paused = serializers.BooleanField(required=False)
     enabled = serializers.BooleanField(required=False)
 
+    def to_internal_value(self, data: Any) -> Any:
+        fixed = [name for name in ("kind", "configuration") if isinstance(data, dict) and name in data]
+        if fixed:
+            told = "It cannot be changed: delete the source and make another."
+            raise serializers.ValidationError({name: [told] for name in fixed}, code="fixed")
+        return super().to_internal_value(data)
+
 
 class SyncInput(serializers.Serializer[Any]):
     """`full` reads everything anew, also what the place says has not changed."""

@@ -99,6 +99,12 @@ def test_a_repeated_request_makes_one_source(api: APIClient, bot: Bot) -> None:
     assert len(ids) == Source.objects.count() == 1
 
 
+def test_what_a_source_reads_is_not_changed_and_nobody_is_left_to_think_so(api: APIClient, synced: Source) -> None:
+    response = api.patch(at(synced), {"title": "Mine", "configuration": {"depth": 9}})
+    assert (response.status_code, list(response.data["details"]["fields"])) == (400, ["configuration"])
+    assert Source.objects.get().title == synced.title
+
+
 def test_a_source_is_renamed_scheduled_paused_and_switched_off(api: APIClient, synced: Source) -> None:
     changes = {"title": " My  place ", "every_minutes": 30, "paused": True, "enabled": False}
     data = api.patch(at(synced), changes).data
