@@ -6,19 +6,19 @@ class BotNotFound(NotFound):
 
 
 class ModelUnknown(ChatSphereError):
-    """This deployment does not offer that model."""
+    """This deployment does not offer that model; GET gateway/models/ lists those it does."""
 
     code = "model_unknown"
 
 
 class AgentUnknown(ChatSphereError):
-    """This deployment has no such agent."""
+    """This deployment has no such agent; GET agents/ lists those it has."""
 
     code = "agent_unknown"
 
 
 class EmbeddingUnknown(ChatSphereError):
-    """This deployment does not offer that embedding."""
+    """This deployment does not offer that embedding; GET gateway/models/ lists those it does."""
 
     code = "embedding_unknown"
 

@@ -2,7 +2,7 @@ from backend.core.errors import ChatSphereError, NotFound
 
 
 class ModelNotOffered(NotFound):
-    """This deployment offers no model of that id or name."""
+    """This deployment offers no model of that id or name; GET gateway/models/ lists those it does."""
 
     code = "model_not_offered"
 
