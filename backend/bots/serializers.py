@@ -7,6 +7,7 @@ from agent_service.contract import MAX_FALLBACKS, AgentKind
 from backend.bots.models import Bot, BotVersion, BuildState, IndexBuild, Rewriting, Strictness, Visibility
 from backend.bots.services import CONFIGURATION_FIELDS
 from backend.core.fields import FiniteFloatField
+from backend.core.serializers import OnlyKnownFields
 
 EMBEDDING_PATTERN = r"^[a-z0-9_-]+:[A-Za-z0-9._/-]+:[0-9]+$"
 RERANK_PATTERN = r"^$|^lexical$|^[a-z0-9_-]+:[A-Za-z0-9._/:-]+$"
@@ -14,12 +15,12 @@ MODEL_PATTERN = r"^$|^[a-z0-9_-]+:[A-Za-z0-9._/:-]+$"
 _NO_MODEL: dict[str, Any] = {
     "invalid": "A model's id is its provider's and its name, as GET gateway/models/ lists them."
 }
-_SHOWN = {"version", "created_at"}
-"""Of a configuration as it is shown, which may be sent back as it stands."""
 
 
-class ConfigurationInput(serializers.Serializer[BotVersion]):
-    """Every field may be left out: it then keeps its value."""
+class ConfigurationInput(OnlyKnownFields):
+    """Every field may be left out: it then keeps its value. One that was shown may be sent back as it stands."""
+
+    passed_over = frozenset({"version", "created_at"})
 
     instructions = serializers.CharField(max_length=20_000, allow_blank=True, trim_whitespace=False, required=False)
     agent = serializers.RegexField(r"^[a-z0-9_-]+$", max_length=60, required=False)
@@ -69,14 +70,6 @@ class ConfigurationInput(serializers.Serializer[BotVersion]):
     credit_limit = serializers.IntegerField(min_value=1, max_value=10**9, allow_null=True, required=False)
     chunk_chars = serializers.IntegerField(min_value=200, max_value=4000, required=False)
     chunk_overlap = serializers.IntegerField(min_value=0, max_value=1000, required=False)
-
-    def to_internal_value(self, data: Any) -> Any:
-        """A name that is written wrong would change nothing, and say so to nobody."""
-        unknown = set(data) - set(self.fields) - _SHOWN if isinstance(data, dict) else set()
-        if unknown:
-            told = {str(name): ["There is no such field."] for name in sorted(unknown)}
-            raise serializers.ValidationError(told, code="unknown")
-        return super().to_internal_value(data)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         current: BotVersion | None = self.context.get("configuration")

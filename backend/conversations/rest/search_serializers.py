@@ -4,12 +4,13 @@ from django.conf import settings
 from rest_framework import serializers
 
 from backend.conversations.passages.filtering import NO_FILTERS, Filters
+from backend.core.serializers import OnlyKnownFields
 from backend.users.models import User
 
 MOST_NAMED = 100
 
 
-class FiltersInput(serializers.Serializer[Any]):
+class FiltersInput(OnlyKnownFields):
     """Narrows a search. What names nothing that may be searched finds nothing."""
 
     sources = serializers.ListField(child=serializers.UUIDField(), max_length=MOST_NAMED, required=False)

@@ -264,6 +264,7 @@ def test_a_large_set_is_told_once_and_again_where_the_agent_has_forgotten(
         {"query": "x", "bots": "all"},
         {"query": "x", "bots": ["x"]},
         {"query": "x", "filters": {"dated_from": "2020-02-30"}},
+        {"query": "x", "filters": {"dated": "2020"}},
         {"query": "x", "filters": {"dated_from": "2020-02-02", "dated_to": "2020-01-01"}},
         {"query": "x", "filters": {"documents": ["x"]}},
     ],
