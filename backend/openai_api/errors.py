@@ -35,8 +35,8 @@ class ModelNotFound(Refused):
     status = HTTPStatus.NOT_FOUND
     code = "model_not_found"
 
-    def __init__(self) -> None:
-        super().__init__(param="model")
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message, param="model")
 
 
 class UnknownAddress(Refused):

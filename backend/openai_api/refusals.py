@@ -26,9 +26,11 @@ def error_object(*, status: int, code: str, message: str, param: str | None = No
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """The product's one handler, its body in the other shape."""
-    response = api.exception_handler(
-        ModelNotFound() if isinstance(exc, BotNotFound | EmbeddingUnknown) else exc, context
-    )
+    if isinstance(exc, BotNotFound):
+        exc = ModelNotFound()
+    elif isinstance(exc, EmbeddingUnknown):
+        exc = ModelNotFound("There is no such embedding here. GET /api/v1/gateway/models/ lists those there are.")
+    response = api.exception_handler(exc, context)
     if response is None:
         return None
     body = response.data

@@ -70,6 +70,7 @@ def test_an_unknown_embedding_is_no_model(openai_of: OpenAIOf, owner: User, agen
     with pytest.raises(openai.NotFoundError) as missing:
         openai_of(owner).embeddings.create(model="text-embedding-3-small", input="one")
     assert missing.value.code == "model_not_found"
+    assert "/api/v1/gateway/models/" in missing.value.message
 
 
 def test_a_hold_whose_process_died_is_given_back(owner: User, settings: Settings) -> None:
