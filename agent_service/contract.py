@@ -177,8 +177,8 @@ class RetrieveResponse(Wire):
     the nearest is; 1 where nothing can be said about the words. Milliseconds of each stage in `timings`.
 
     `query` is what was searched and `terms` what was searched beside it; `rewritten` says by which way, "none" where
-    the question stood alone as it was; `rewriting` is what a model took for it. `degraded` where the vectors were left
-    out.
+    the question stood alone as it was, "words" also where it was misspelt; `rewriting` is what a model took for it.
+    `degraded` where the vectors were left out.
     """
 
     hits: list[Hit]

@@ -137,11 +137,12 @@ class Lexicon:
 @dataclass(frozen=True, slots=True)
 class Ranked:
     """By BM25. `confidence`: the best score as a share of the highest that the question's terms could reach, 0 to 1.
-    `namespaces` are those of the hits, best first, where many were asked.
+    `missing` are the terms that no chunk has; `namespaces` those of the hits, best first, where many were asked.
     """
 
     hits: list[Found]
     confidence: float
+    missing: frozenset[int] = frozenset()
     namespaces: Sequence[str] = ()
 
 
@@ -159,6 +160,12 @@ class LexicalIndex(Protocol):
     async def search(
         self, lexicon: Lexicon, asked: Sequence[Asked], limit: int, documents: Collection[UUID] | None = None
     ) -> Ranked: ...
+
+    async def chunks_with(self, lexicon: Lexicon, terms: Sequence[int]) -> Mapping[int, int]:
+        """How many have each of the terms, in a lexicon of one namespace, up to a hundred; those in none are left
+        out.
+        """
+        ...
 
     async def lexicon_of(self, namespaces: Sequence[str]) -> Lexicon | None:
         """Of all of them together; `search` takes either kind, and ranks as if they were one namespace."""

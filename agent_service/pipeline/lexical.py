@@ -124,6 +124,11 @@ def _pairs(singles: Sequence[tuple[int, ...]]) -> list[int]:
     return [((first * 0x9E3779B1 + second + 0x80000000) & 0xFFFFFFFF) - 0x80000000 for first, second in neighbours]
 
 
+def numbers_of(word: str, languages: Sequence[str]) -> set[int]:
+    """A word's in these languages, of a script with spaces."""
+    return {number for language in languages for number in _numbers(word, language)}
+
+
 def _says_something(word: str, language: str) -> bool:
     return word not in STOPS.get(language, ())
 
@@ -132,11 +137,11 @@ def _says_something(word: str, language: str) -> bool:
 def _numbers(word: str, language: str) -> tuple[int, ...]:
     """One for a word, several for a run without spaces."""
     if is_unspaced(word):
-        return tuple(map(_number, pairs_of(word)))
-    return (_number(stem(word, language)),)
+        return tuple(map(number_of, pairs_of(word)))
+    return (number_of(stem(word, language)),)
 
 
-def _number(term: str) -> int:
+def number_of(term: str) -> int:
     """In four bytes. That two of some 100,000 terms of a bot share one happens, and costs a little precision."""
     digest = hashlib.blake2b(term.encode("utf-8", "replace"), digest_size=4).digest()
     return int.from_bytes(digest, "big", signed=True)

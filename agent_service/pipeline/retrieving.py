@@ -4,8 +4,8 @@ with the backend.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from agent_service.pipeline.fusing import best_of, scored
 from agent_service.pipeline.languages import UNKNOWN
 from agent_service.pipeline.lexical import MOST_LANGUAGES, asked
 from agent_service.pipeline.rewriting import Standing, by_model, by_words
+from agent_service.pipeline.spelling import respelled
 from agent_service.pipeline.storing import LexicalShelf, Reader, Shelf
 from agent_service.pipeline.tokens import no_usage
 from agent_service.ports import Found, Lexicon, Ranked, Vector
@@ -26,6 +27,10 @@ USUAL_NEARNESS = 0.38
 """Of a passage that answers, where the vectors cannot be asked."""
 TRUSTED_SHARE = 0.5
 """An embedder that weighs more than the words also vouches for what it finds without them."""
+RESPELLED = 0.9
+"""What the confidence counts of a search for words that the question may have meant."""
+UNSURE = 0.4
+"""A confidence below which a word that no passage has may be misspelt: what is found surely is not looked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +39,14 @@ class Words:
     words alone. `beside` are the rankings of further search terms.
     """
 
-    language: str = UNKNOWN
+    lexicon: Lexicon | None = None
     ranked: Ranked | None = None
     beside: Sequence[Ranked] = ()
     milliseconds: float = 0.0
+
+    @property
+    def language(self) -> str:
+        return self.lexicon.languages[0] if self.lexicon else UNKNOWN
 
     @property
     def namespaces(self) -> list[str]:
@@ -51,6 +60,17 @@ class Meaning:
     hits: list[Found] = field(default_factory=list)
     usage: Usage | None = None
     timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """One question and all that was found for it; `share` is that of the words."""
+
+    query: str
+    words: Words
+    meaning: Meaning
+    share: float
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +95,19 @@ async def retrieve(
     async def nearest(vector: Vector, limit: int) -> list[Found]:
         return await shelf.upstream.call(lambda: shelf.store.search(namespace, vector, limit, *narrowed), shelf.limits)
 
-    terms = (*request.terms, *standing.terms)
-    finding = by_terms(standing.query, terms, lexicon, shelf.lexical, pool, request.documents)
-    words, meaning = await _both(finding, request, standing, Place(reader, nearest), pool)
-    share = reader.embedder.lexical_share(words.language)
+    async def searched(query: str) -> Searched:
+        terms = (*request.terms, *standing.terms)
+        finding = by_terms(query, terms, lexicon, shelf.lexical, pool, request.documents)
+        words, meaning = await _both(finding, request, query, Place(reader, nearest), pool)
+        share = reader.embedder.lexical_share(words.language)
+        return Searched(query, words, meaning, share, confidence(words.ranked, meaning.hits, share))
+
+    first = await searched(standing.query)
+    meant = await _meant(first, shelf.lexical) if _may_be_misspelt(first) else first.query
+    best = first if meant == first.query else _surer(first, await searched(meant))
+    if best is not first:
+        standing = replace(standing, query=best.query, by="words" if standing.by == "none" else standing.by)
+    words, meaning, share = best.words, best.meaning, best.share
     told = scored(
         words.ranked.hits if words.ranked else [],
         meaning.hits,
@@ -90,10 +119,35 @@ async def retrieve(
         request,
         standing,
         hits=best_of([told], request.limit),
-        confidence=confidence(words.ranked, meaning.hits, share),
+        confidence=best.confidence,
         usage=meaning.usage or no_usage(reader.embedder.id.rpartition(":")[0]),
         timings=rewrite | meaning.timings | {"lexical_ms": words.milliseconds},
     )
+
+
+def _surer(first: Searched, respelled: Searched) -> Searched:
+    if respelled.confidence <= first.confidence:
+        return first
+    return replace(respelled, confidence=max(first.confidence, round(RESPELLED * respelled.confidence, 4)))
+
+
+def _may_be_misspelt(searched: Searched) -> bool:
+    """Only where the words lead: an embedder that vouches by itself reads a misspelt word as well."""
+    ranked = searched.words.ranked
+    unsure = searched.confidence < UNSURE and searched.share >= TRUSTED_SHARE
+    return unsure and ranked is not None and bool(ranked.missing)
+
+
+async def _meant(searched: Searched, lexical: LexicalShelf | None) -> str:
+    words = searched.words
+    lexicon, ranked = words.lexicon, words.ranked
+    if lexical is None or lexicon is None or ranked is None:
+        return searched.query
+
+    async def counts(terms: Sequence[int]) -> Mapping[int, int]:
+        return await lexical.upstream.call(lambda: lexical.index.chunks_with(lexicon, terms), lexical.limits)
+
+    return await respelled(searched.query, lexicon.languages[:MOST_LANGUAGES], ranked.missing, counts)
 
 
 async def standing_of(
@@ -111,14 +165,14 @@ async def standing_of(
 
 
 async def _both(
-    finding: Coroutine[Any, Any, Words], request: RetrieveRequest, standing: Standing, place: Place, pool: int
+    finding: Coroutine[Any, Any, Words], request: RetrieveRequest, query: str, place: Place, pool: int
 ) -> tuple[Words, Meaning]:
     """At the same time."""
     if request.lexical_only:
         return await finding, Meaning()
     asking = asyncio.create_task(finding)
     try:
-        meaning = await by_meaning(standing.query, place, pool)
+        meaning = await by_meaning(query, place, pool)
         words = await asking
     finally:
         asking.cancel()
@@ -142,7 +196,7 @@ async def by_terms(
         return Words(milliseconds=milliseconds_since(started))
     rankings = await asyncio.gather(*(_ranked(text, lexicon, lexical, pool, documents) for text in (query, *terms)))
     beside = [ranked for ranked in rankings[1:] if ranked]
-    return Words(lexicon.languages[0], rankings[0], beside, milliseconds_since(started))
+    return Words(lexicon, rankings[0], beside, milliseconds_since(started))
 
 
 async def _ranked(

@@ -25,6 +25,7 @@ from agent_service.pipeline.polarity import denials, opposed
 from agent_service.pipeline.question_words import QUESTION_WORDS, UNSPACED_QUESTION_WORDS
 from agent_service.pipeline.rewriting import taken_over
 from agent_service.pipeline.sentences import sentence_spans
+from agent_service.pipeline.spelling import joining_meant, word_meant
 from agent_service.pipeline.suggesting import headings
 from agent_service.pipeline.terms import idf, is_unspaced, pairs_of, words_of
 from agent_service.pipeline.tokens import estimated_usage
@@ -207,16 +208,28 @@ def _asked(question: str, taken: Sequence[str], read: Sequence[_Read]) -> _Asked
     [(language, _)] = Counter(text.language for text in read).most_common(1)
     words = words_of(UNSPACED_QUESTION_WORDS.sub(" ", question))
     content = [word for word in words if word not in QUESTION_WORDS]
-    own = _stemmed(content, language)
+    frequency = Counter(term for sentence in sentences for term in sentence.terms)
+    own = _meant(_stemmed(content, language), frequency, language)
     before = _stemmed([part for word in taken for part in words_of(word)], language)
     terms = own + before or _stemmed(words, "")
     if not terms:
         return None
-    frequency = Counter(term for sentence in sentences for term in sentence.terms)
     weights = {term: idf(len(sentences), frequency[term]) for term in terms}
     weights |= {term: TAKEN_OVER * weights[term] for term in set(before).difference(own)}
     mean = sum(sentence.terms.total() for sentence in sentences) / len(sentences)
     return _Asked(question, weights, frozenset(pairwise(own)), expected(question), mean or 1.0)
+
+
+def _meant(terms: Sequence[str], known: Mapping[str, int], language: str) -> list[str]:
+    """With those that no passage has, nor anything like it, as they were probably meant; joining words left out."""
+    have = frozenset(known)
+    meant: list[str] = []
+    for term in terms:
+        if _related(term, have):
+            meant.append(term)
+        elif not joining_meant(term, language):
+            meant.append(word_meant(term, have, language))
+    return meant
 
 
 def _scored(number: int, read: _Read, title: frozenset[str], asked: _Asked) -> Iterator[Quote]:

@@ -7,7 +7,7 @@ the namespace's lexicon is locked while chunks are deleted and counted, and not 
 
 import struct
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from uuid import UUID
@@ -56,6 +56,17 @@ _NAMESPACES = """
     select namespace from vectors.lexicon
     where starts_with(namespace, %s)
         and exists (select from vectors.lexical_chunk chunk where chunk.lexicon = vectors.lexicon.id)
+"""
+_CHUNKS_WITH = """
+    select given.term, found.chunks from unnest(%(terms)s::int[]) as given (term) cross join lateral (
+        select count(*) as chunks from (
+            select from vectors.posting
+            where lexicon >> 8 = %(lexicon)s::int >> 8 and lexicon = %(lexicon)s::int and term = given.term
+            limit 100
+        ) counted
+        offset 0
+    ) found
+    where found.chunks > 0
 """
 _SOME = f"select chunk from vectors.lexical_chunk where lexicon = %(lexicon)s and {WHICH} limit %(limit)s"  # noqa: S608
 
@@ -148,6 +159,12 @@ class PostingIndex:
                 return ranked
         return await self._ranked(lexicon, asked, limit, documents)
 
+    async def chunks_with(self, lexicon: Lexicon, terms: Sequence[int]) -> Mapping[int, int]:
+        given = {"lexicon": lexicon.keys[0], "terms": list(terms)}
+        async with self.database.connection() as connection:
+            rows = await (await connection.execute(_CHUNKS_WITH, given, binary=True)).fetchall()
+        return dict(rows)
+
     async def delete(
         self, namespace: str, document: UUID | None, version: UUID | None, keep_version: UUID | None
     ) -> int:
@@ -195,7 +212,8 @@ class PostingIndex:
             self._remember(lexicon.keys[0], rows[0][6])
         hits = [Found(*row[:4]) for row in rows]
         confidence = max((min(1.0, row[4] / row[5]) for row in rows), default=0.0)
-        return Ranked(hits, confidence, [row[7] for row in rows] if many else ())
+        missing = (rows[0][7] or ()) if rows else (form for one in asked for form in one.forms)
+        return Ranked(hits, confidence, frozenset(missing), [row[8] for row in rows] if many else ())
 
     def _rarer(self, lexicon: Lexicon, asked: Sequence[Asked]) -> list[Asked]:
         """Without the terms that are known to be common; empty where there are none, or nothing else."""

@@ -72,7 +72,8 @@ _SEARCH = """
     )
     select uuid_send(chunk.chunk), uuid_send(chunk.document), uuid_send(chunk.version), best.score, best.sure,
         (select sum(most) from (select max(sure) as most from asked group by part) parts) as all_sure,
-        (select array_agg(term) from known where common) as common {name}
+        (select array_agg(term) from known where common) as common,
+        (select array_agg(term) from known where df = 0) as missing {name}
     from best join vectors.lexical_chunk chunk on chunk.lexicon = best.lexicon and chunk.number = best.number {names}
     order by best.score desc, chunk.chunk
 """
@@ -83,7 +84,7 @@ from joining the terms with all postings of the namespace, which it takes for fe
 
 def statement(*, many: bool, documents: bool) -> str:
     """Its rows: chunk, document and version as bytes, score, what of it counts for the confidence, the most that could,
-    the common terms, and of many the namespace."""
+    the common terms, those that no chunk has, and of many the namespace."""
     return _SEARCH.format(
         space=_SPACE if many else "",
         chosen=_CHOSEN.format(lexicon="any (%(lexicons)s::int[])" if many else "%(lexicon)s::int") if documents else "",

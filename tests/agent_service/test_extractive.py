@@ -82,6 +82,17 @@ def test_compounds_and_related_forms_stand_for_a_word(question: str, text: str, 
     assert quoted(question, passages(text)) == [(1, sentence)]
 
 
+@pytest.mark.parametrize(
+    "question", ["How many dasy of hoilday do employes have?", "how many days of holidy do teh employees have"]
+)
+def test_a_misspelt_question_is_answered(question: str) -> None:
+    assert quoted(question)[0] == (1, "Employees have 28 days of holiday a year.")
+
+
+def test_a_misspelt_joining_word_asks_for_nothing() -> None:
+    assert quoted("teh expenses?") == quoted("the expenses?") != []
+
+
 def test_a_neighbour_is_quoted_along_where_it_has_what_the_quote_lacks() -> None:
     light = passages(
         "The lighthouse at Skerry Point was built of granite in 1844. Its first keeper was Ann Hale. The rocks are low."
@@ -166,8 +177,8 @@ def test_a_question_that_leans_is_answered_about_what_it_leans_on() -> None:
 
 def test_its_own_words_count_more_than_those_it_leans_on() -> None:
     light = passages(
-        "The rocks are low. Skerry light has Ann Hale for its keeper. Nobody else lives there. The sea is rough. Storms "
-        "are many. The light was painted white."
+        "The rocks are low. Skerry light has Ann Hale for its keeper. Nobody else lives there. The sea is rough. "
+        "Storms are many. The light was painted white."
     )
     said = asked_before("Which keeper does Skerry light have?")
     assert best_quotes("What colour was it painted?", light, said)[0].text == "The light was painted white."

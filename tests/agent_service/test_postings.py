@@ -223,6 +223,21 @@ async def test_another_namespace_has_its_own_words_and_counts(
     assert await index.present(f"{namespace}x", [mine[0].id]) == set()
 
 
+async def test_says_which_terms_no_chunk_has_and_how_many_have_one(index: PostingIndex, namespace: str) -> None:
+    few = [chunk("The oil price", 1), chunk("The oil", 2), chunk("Grain", 3, document=3)]
+    await index.upsert(namespace, few)
+    await index.upsert(f"{namespace} 2", [chunk("wheat wheat", 4)])
+    lexicon = await index.lexicon(namespace)
+    assert lexicon
+    oil, wheat, grain = (next(iter(asked(word, ["en"])[0].forms)) for word in ("oil", "wheat", "grain"))
+    assert (await search(index, namespace, "oil or wheat")).missing == {wheat} | asked("oil wheat", ["en"])[2].forms
+    assert (await search(index, namespace, "wheat")).missing == {wheat}
+    assert await index.chunks_with(lexicon, [oil, wheat, grain]) == {oil: 2, grain: 1}
+    assert await index.chunks_with(lexicon, []) == {}
+    await index.delete(namespace, UUID(int=3), None, None)
+    assert await index.chunks_with(lexicon, [oil, grain]) == {oil: 2}
+
+
 async def test_an_unknown_namespace_is_empty(index: PostingIndex, namespace: str) -> None:
     assert await index.lexicon(namespace) is None
     assert await index.delete(namespace, None, None, None) == await index.count(namespace, None, None, None) == 0
