@@ -7,12 +7,13 @@ import ssl
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from typing import TypeVar
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import aiohttp
 import certifi
@@ -311,9 +312,43 @@ def _certificates() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=certifi.where())
 
 
+@dataclass(slots=True)
+class _Kept:
+    """What an event loop keeps, from the first time that it is asked for."""
+
+    closing: AsyncExitStack
+    agent: AgentClient | None = None
+
+
+_kept: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Kept]" = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def kept() -> AsyncIterator[None]:
+    """Meanwhile all that the running event loop asks the agent goes through one client, over its open connections."""
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as closing:
+        _kept[loop] = _Kept(closing)
+        try:
+            yield
+        finally:
+            del _kept[loop]
+
+
 @asynccontextmanager
 async def connect() -> AsyncIterator[AgentClient]:
-    """A client for the running event loop."""
+    """A client for the running event loop: the one that it keeps, or else one that is closed at the end."""
+    if keeps := _kept.get(asyncio.get_running_loop()):
+        if keeps.agent is None:
+            keeps.agent = await keeps.closing.enter_async_context(_opened())
+        yield keeps.agent
+        return
+    async with _opened() as agent:
+        yield agent
+
+
+@asynccontextmanager
+async def _opened() -> AsyncIterator[AgentClient]:
     # Not httpx: a call of it costs nine times the CPU of these, and its pool slows down under many streams.
     connector = aiohttp.TCPConnector(
         limit=0,

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from backend import agent_client
 from backend.config.stopping import when_asked
 from backend.conversations.answers.running import running_turns
 from backend.documents.events import end_streams
@@ -35,8 +36,9 @@ async def _live(receive: Receive, send: Send) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG)
-    with when_asked(end_streams):  # a turn may finish, but what only tells of documents would go on for ever
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-    await running.close()
+    async with agent_client.kept():
+        with when_asked(end_streams):  # a turn may finish, but what only tells of documents would go on for ever
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await running.close()
     await send({"type": "lifespan.shutdown.complete"})

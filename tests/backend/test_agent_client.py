@@ -166,6 +166,15 @@ async def test_a_connection_is_used_again_also_after_a_stream(wire: Wire) -> Non
     assert (len(wire.received), wire.connections) == (3, 1)
 
 
+async def test_what_is_asked_meanwhile_shares_the_connections_that_are_kept(wire: Wire) -> None:
+    async with agent_client.kept():
+        for _ in range(3):
+            await retrieve()
+    assert (len(wire.received), wire.connections) == (3, 1)
+    await retrieve()
+    assert wire.connections == 2
+
+
 async def test_a_stream_that_is_left_early_is_closed(wire: Wire) -> None:
     wire.reacts(streams(sse(("delta", {"text": "."})), pause=0.01, forever=True))
     async with agent_client.connect() as agent:

@@ -24,6 +24,7 @@ from backend.conversations.passages.retrieval import Retrieval
 from backend.conversations.questions.asking import throttle_chat
 from backend.conversations.questions.opening import OpenedTurn, RequestKey, Wish, answer_with, open_turn
 from backend.core.database import in_this_thread
+from backend.core.prepared import Query
 from backend.core.throttling import Limit, hit
 from backend.documents.passages import LivePassage
 from backend.users.models import User
@@ -39,9 +40,14 @@ class Found:
     notes: Sequence[str] = ()
 
 
+_TO_SEARCH: Query[Bot] = Query(
+    lambda user, bot: Bot.objects.usable_by(User(pk=user)).select_related("version").filter(pk=bot), user=UUID, bot=UUID
+)
+
+
 def search(*, user: User, bot_id: UUID, query: str, limit: int, filters: Filters = NO_FILTERS) -> Found:
     """Best first. Raises BotNotFound, TooManyRequests and AgentError."""
-    bot = Bot.objects.usable_by(user).select_related("version").filter(pk=bot_id).first()
+    bot = _TO_SEARCH.first(user=user.pk, bot=bot_id)
     if bot is None:
         raise BotNotFound
     _throttle(user)
