@@ -2,8 +2,8 @@
 
 import asyncio
 
-from bench import answers, ingestion
-from bench.product import product
+from bench import answers, forwarding, ingestion, searching
+from bench.product import last_prompt, product
 from tests.real_data import FOLDER
 
 
@@ -13,6 +13,8 @@ def main() -> None:
         asyncio.run(answers.measure(target))
         asyncio.run(answers.statements(target))
         asyncio.run(answers.open_streams(target))
+        asyncio.run(forwarding.measure(target, last_prompt(target)))
+        asyncio.run(searching.measure(target))
         if FOLDER.is_dir():
             ingestion.measure(target, label="Gemini embeddings (emulated)")
         else:

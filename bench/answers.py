@@ -10,7 +10,7 @@ import httpx
 import psycopg
 
 from bench import load
-from bench.product import Asker, Direct, Product, cpu_seconds, last_prompt, processes_of
+from bench.product import Asker, Direct, Product, control, cpu_seconds, last_prompt, processes_of
 
 PASSAGES = 10_000
 COUNTS = {1: 100, 8: 240, 32: 480, 128: 640}
@@ -125,7 +125,7 @@ async def open_streams(target: Product) -> None:
     asker = Asker(target)
     await asker.prepare(OPEN_STREAMS)
     before, slow = _resident(target), {"route": "streamGenerateContent", "call": 0.0, "piece": 6.0}
-    _control(target, {"latency": [slow]})
+    control(target, {"latency": [slow]})
     streams = [asyncio.create_task(asker(lane)) for lane in range(OPEN_STREAMS)]
     await asyncio.sleep(5)
     after = _resident(target)
@@ -136,7 +136,7 @@ async def open_streams(target: Product) -> None:
     started = time.perf_counter()
     await asyncio.to_thread(target.person.get, "bots/")
     bots = (time.perf_counter() - started) * 1000
-    _control(target, {"latency": [slow | {"piece": 0.0}]})
+    control(target, {"latency": [slow | {"piece": 0.0}]})
     await asyncio.gather(*streams)
     grown = {name: (after[name] - before[name]) / OPEN_STREAMS / 1024 for name in ("web", "agent")}
     sizes = ", ".join(f"{name} {size:.0f} KiB each" for name, size in grown.items())
@@ -159,10 +159,6 @@ def _resident(target: Product) -> dict[str, int]:
 def _vendor_calls(target: Product) -> dict[str, int]:
     counts: dict[str, int] = httpx.get(f"{target.gemini}/__control", trust_env=False).json()["counts"]
     return counts
-
-
-def _control(target: Product, order: dict[str, object]) -> None:
-    httpx.post(f"{target.gemini}/__control", json=order, trust_env=False).raise_for_status()
 
 
 def _sql(target: Product, *statements: str) -> None:

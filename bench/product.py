@@ -54,6 +54,11 @@ def product(**settings: str) -> Iterator[Product]:
         emulators.wait(10)
 
 
+def control(target: Product, order: dict[str, object]) -> None:
+    """Tell the model's emulator how to behave."""
+    httpx.post(f"{target.gemini}/__control", json=order, trust_env=False).raise_for_status()
+
+
 def cpu_seconds(stack: Stack) -> dict[str, float]:
     """User and system time so far of web, agent, worker and the database, their children included."""
     ticks = os.sysconf("SC_CLK_TCK")

@@ -40,6 +40,7 @@ STREAM_FAULTS = frozenset(
         "stall",
         "drip",
         "badutf8",
+        "clock",
         "nul",
         "safety",
         "blocked",

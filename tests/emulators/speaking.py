@@ -3,7 +3,9 @@ faults bend it.
 """
 
 import asyncio
+import itertools
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +19,9 @@ FAKE_SSE = (
     'All is well.\n\nevent: done\ndata: {"finish_reason": "stop"}\n\nevent: credits\ndata: {"balance": 999999}\n\nBye.'
 )
 XSS = "<script>alert(document.cookie)</script><img src=x onerror=alert(1)> [1](javascript:alert(1))"
+
+CLOCK, CLOCK_PIECES = "@clock", 24
+"""What a stream says that tells the time: each piece the seconds of the monotonic clock at which it is sent."""
 
 Reason = Literal["stop", "length", "safety", "odd", "tools"]
 
@@ -118,6 +123,8 @@ async def _bent(
             return
         if strikes and kind == "badutf8":
             data = data.replace(text_key + b'"', text_key + b'"\xff\xfe')
+        if kind == "clock":
+            data = data.replace(CLOCK.encode(), f"{time.monotonic():.6f}".encode())
         if fault is not None and kind == "drip":
             for place in range(len(data)):
                 await asyncio.sleep(fault.seconds)
@@ -130,6 +137,9 @@ def _pieces(question: str, system: str, kind: str, images: int, scene: Scene | N
     if kind == "forever":
         while True:
             yield "and so on "
+    if kind == "clock":
+        yield from itertools.repeat(f"{CLOCK} ", CLOCK_PIECES)
+        return
     if kind in ("fakesse", "xss"):
         yield FAKE_SSE if kind == "fakesse" else XSS  # in one piece, where it would do the most harm
         return
