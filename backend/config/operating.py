@@ -29,7 +29,7 @@ _STATE = """
 def metrics(request: HttpRequest) -> HttpResponseBase:
     """Of this process and, as gauges, of the whole: no id of anybody. 404 to whoever may not see it."""
     if not _allowed(request):
-        return not_found(request)
+        return not_found()
     lines = [*exposed(), *_gauges()]
     response = HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
     response["Cache-Control"] = "no-store"

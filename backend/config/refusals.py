@@ -1,14 +1,19 @@
-"""What Django refuses by itself, each in the words of the door it was tried at."""
+"""What Django refuses by itself, each in the words of the door it was tried at: to a browser that is a page."""
 
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import DisallowedHost
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 
 from backend.core import api
+from backend.core.errors import NotFound
 from backend.mcp_server.refusals import error_object as mcp_error
 from backend.openai_api.refusals import error_object as openai_error
+
+PROGRAMS = ("/api/v1/", "/v1/", "/mcp/")
+"""What begins with these is for programs, though a browser may ask."""
 
 
 def body_for(path: str, status: int, said: dict[str, Any]) -> dict[str, Any]:
@@ -20,16 +25,29 @@ def body_for(path: str, status: int, said: dict[str, Any]) -> dict[str, Any]:
     return said
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, DisallowedHost) and request.path.startswith("/mcp/"):
         return _refusal(request, HTTPStatus.MISDIRECTED_REQUEST, "misdirected", "This server has another name.")
     return _refusal(request, HTTPStatus.BAD_REQUEST, "bad_request", "The request could not be understood.")
 
 
-def server_error(request: HttpRequest) -> JsonResponse:
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - what Django calls
+    return _refusal(request, HTTPStatus.FORBIDDEN, "forbidden", "You may not do this.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    return _refusal(request, HTTPStatus.NOT_FOUND, NotFound.code, NotFound().message)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
     """Never the exception's own words, which may carry a secret: the log has them under the request id."""
     return _refusal(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something failed on our side.")
 
 
-def _refusal(request: HttpRequest, status: HTTPStatus, code: str, message: str) -> JsonResponse:
-    return JsonResponse(body_for(request.path, status, api.error_body(code, message)), status=status)
+def _refusal(request: HttpRequest, status: HTTPStatus, code: str, message: str) -> HttpResponse:
+    said = api.error_body(code, message)
+    if not request.path.startswith(PROGRAMS) and "text/html" in request.headers.get("Accept", ""):
+        response = HttpResponse(render_to_string("refused.html", said), status=status)
+        response["Content-Security-Policy"] = "default-src 'none'; style-src 'self'; frame-ancestors 'none'"
+        return response
+    return JsonResponse(body_for(request.path, status, said), status=status)

@@ -39,6 +39,6 @@ urlpatterns = [
 ]
 
 handler400 = "backend.config.refusals.bad_request"
-handler403 = "backend.core.api.permission_denied"
-handler404 = "backend.core.api.not_found"
+handler403 = "backend.config.refusals.permission_denied"
+handler404 = "backend.config.refusals.not_found"
 handler500 = "backend.config.refusals.server_error"

@@ -60,14 +60,9 @@ def _refusal(status: HTTPStatus, code: str, message: str) -> JsonResponse:
     return JsonResponse(error_body(code, message), status=status)
 
 
-# Django calls these by position, with the exception where there is one.
-def not_found(*_: object, **__: object) -> JsonResponse:
+def not_found() -> JsonResponse:
     return _refusal(HTTPStatus.NOT_FOUND, NotFound.code, NotFound().message)
 
 
-def bad_request(*_: object, **__: object) -> JsonResponse:
+def bad_request() -> JsonResponse:
     return _refusal(HTTPStatus.BAD_REQUEST, "bad_request", "The request could not be understood.")
-
-
-def permission_denied(*_: object, **__: object) -> JsonResponse:
-    return _refusal(HTTPStatus.FORBIDDEN, "forbidden", "You may not do this.")

@@ -12,7 +12,7 @@ def query_guard_middleware(
 ) -> Callable[[HttpRequest], HttpResponseBase]:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
-            return bad_request(request)
+            return bad_request()
         return get_response(request)
 
     return middleware

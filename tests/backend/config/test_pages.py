@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from backend import agent_client
 from backend.config import readiness
+from backend.users.models import User
 from tests.serving import serve
 
 
@@ -108,6 +109,32 @@ def test_each_operation_says_in_a_line_of_its_own_what_it_does(client: Client) -
 def test_an_address_without_its_slash_leads_on_with_method_and_body(client: Client, method: str) -> None:
     response = getattr(client, method)("/api/v1/bots?page_size=2")
     assert (response.status_code, response.headers["Location"]) == (308, "/api/v1/bots/?page_size=2")
+
+
+@pytest.mark.parametrize(
+    ("path", "accepted", "shown"),
+    [
+        ("/nowhere/", "text/html,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("/nowhere/", "*/*", "application/json"),
+        ("/api/v1/nowhere/", "text/html,*/*;q=0.8", "application/json"),
+        ("/v1/nowhere/", "text/html,*/*;q=0.8", "application/json"),
+    ],
+)
+def test_a_browser_is_shown_a_page_where_there_is_nothing_and_a_program_a_code(
+    client: Client, path: str, accepted: str, shown: str
+) -> None:
+    response = client.get(path, headers={"Accept": accepted})
+    assert (response.status_code, response.headers["Content-Type"]) == (404, shown)
+    assert ("<h1>There is nothing here" in response.content.decode()) == shown.startswith("text/html")
+
+
+@pytest.mark.django_db
+def test_an_administrator_who_may_not_is_shown_a_page(client: Client, owner: User) -> None:
+    User.objects.filter(pk=owner.pk).update(is_staff=True)
+    client.force_login(User.objects.get(pk=owner.pk))
+    response = client.get("/admin/users/user/", headers={"Accept": "text/html"})
+    assert (response.status_code, response.headers["Content-Type"]) == (403, "text/html; charset=utf-8")
+    assert "You may not do this." in response.content.decode()
 
 
 @pytest.mark.django_db
