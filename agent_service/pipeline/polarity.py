@@ -14,6 +14,8 @@ _NEGATIONS_WORDS = """
     """
 _NEGATIONS = frozenset(_NEGATIONS_WORDS.split())
 _NT = re.compile(r"(\w)n['’]t(?!\w)")
+_NAMING_NON = re.compile(r"\b[Nn]on[-\s](?=[A-Z])")
+"""The beginning of what something is called ("non-GAAP"), in whatever sentence."""
 _CLAUSE = re.compile(r"[,;:()\[\]—–。，、；！？.!?؛،]|\n")
 _UNSPACED_NEGATION = re.compile("不|没有|沒有|没|沒|未|无|無|非|ない|ません|なかった|ぬ|ไม่|มิ")
 _NOT_ONLY = [[word] for word in ("only", "just", "merely", "nur", "seulement", "sólo", "solo", "apenas", "только")]
@@ -57,7 +59,7 @@ def spelled_out(text: str) -> str:
 def denials(text: str) -> Denials:
     """For each negation the terms that it may be about: those next to it in its clause."""
     found: Denials = []
-    for clause in _CLAUSE.split(spelled_out(text)):
+    for clause in _CLAUSE.split(_NAMING_NON.sub("non", spelled_out(text))):
         words = words_of(clause)
         for place, word in enumerate(words):
             if is_unspaced(word):

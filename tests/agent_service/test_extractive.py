@@ -116,6 +116,17 @@ ALMANAC = passages(
 )
 
 
+@pytest.mark.parametrize(
+    "question", ["What was the adjusted Non GAAP income?", "What was the adjusted non-GAAP income?"]
+)
+def test_what_is_called_non_something_denies_nothing(question: str) -> None:
+    report = passages(
+        "The adjusted income was 2,018 million, by GAAP. The operating income was 1,510 million."
+    )
+    assert quoted(question, report)
+    assert quoted(question.replace("GAAP", "operating"), report) == []
+
+
 def test_a_heading_is_no_answer_and_tells_what_stands_below_it() -> None:
     [(_, quote)] = quoted("What is a neap tide?", ALMANAC)
     assert quote == "At the quarters the two partly cancel each other: these are neap tides."
