@@ -1,9 +1,10 @@
 """The fixed cast of every tenant test."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as limits
 from pytest_django import DjangoDbBlocker
@@ -40,6 +41,13 @@ def slow_hashing(monkeypatch: pytest.MonkeyPatch, owner: User) -> None:
     owner.save(update_fields=["password"])
 
 
+# The server may still be busy for a worker that a test has killed, and a database that is in use cannot be dropped.
+_END_THE_OTHERS = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+
+
 def _cast(name: str, **fields: object) -> User:
     global _PASSWORD_HASH
     user = User(email=f"{name}@example.com", name=name.title(), password=_PASSWORD_HASH, **fields)
@@ -51,9 +59,12 @@ def _cast(name: str, **fields: object) -> User:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     with django_db_blocker.unblock():
         empty_by_deleting()
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(_END_THE_OTHERS)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
+import agent_service
 import backend
 import backend.config.urls  # first: it registers what the others' addresses are written with
 from agent_service import errors as agent
@@ -32,8 +34,8 @@ PLACE = {
 NOT_OURS = {"ValidationError"}
 # Spoken between the backend and the agent, or to whoever has no place here: no client of the API meets them.
 BETWEEN_THE_TWO = {"caller_left", "forbidden", "internal_error", "invalid_request", "method_not_allowed", "not_found",
-                   "request_timeout", "request_too_large", "service_token_invalid", "unknown_namespaces",
-                   "misconfigured"}  # fmt: skip
+                   "request_timeout", "request_too_large", "service_token_invalid", "tool_call_unknown",
+                   "unknown_namespaces", "misconfigured"}  # fmt: skip
 # Of the admin's forms and of what works by itself: whoever calls the service catches them.
 OF_THE_SERVICES = {"agent_refused", "hold_not_found", "invalid_amount", "price_conflict", "reference_reused",
                    "source_invalid", "vectors_remain"}  # fmt: skip
@@ -57,6 +59,13 @@ def name_of(node: ast.AST | None) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
+def import_all(package: ModuleType) -> None:
+    """So that its errors are known, whatever other tests have imported."""
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not {"migrations", "management", "parser"} & set(module.name.split(".")):
+            importlib.import_module(module.name)
+
+
 def classes(base: type[Exception]) -> Iterator[type[Exception]]:
     for one in base.__subclasses__():
         yield one
@@ -65,9 +74,7 @@ def classes(base: type[Exception]) -> Iterator[type[Exception]]:
 
 def refusals() -> set[tuple[str, int]]:
     """Code and status of every error that is raised somewhere, and is not the base of others alone."""
-    for module in pkgutil.walk_packages(backend.__path__, "backend."):
-        if not {"migrations", "management", "parser"} & set(module.name.split(".")):
-            importlib.import_module(module.name)
+    import_all(backend)
     used = {name_of(node.exc) for node in nodes() if isinstance(node, ast.Raise)}
     used |= {name_of(node.func) for node in nodes() if isinstance(node, ast.Call)}
     told = [one for one in classes(ChatSphereError) if one.__name__ in used and not names_its_code_itself(one)]
@@ -84,6 +91,7 @@ def words() -> set[str]:
     """Codes that are told without being a class's."""
     found = {*DOCUMENT_FAILURES, *TELEGRAM_FAILURES, *fetching._SENTENCES, *QUOTAS}
     found |= {code for _, code, _, _ in agent._KINDS.values()}
+    import_all(agent_service)
     found |= {one.code for one in classes(agent.AgentServiceError)} - BETWEEN_THE_TWO  # type: ignore[attr-defined]
     return found | {word for node in nodes() for word in strings(given_by(node))}
 
