@@ -120,9 +120,7 @@ ALMANAC = passages(
     "question", ["What was the adjusted Non GAAP income?", "What was the adjusted non-GAAP income?"]
 )
 def test_what_is_called_non_something_denies_nothing(question: str) -> None:
-    report = passages(
-        "The adjusted income was 2,018 million, by GAAP. The operating income was 1,510 million."
-    )
+    report = passages("The adjusted income was 2,018 million, by GAAP. The operating income was 1,510 million.")
     assert quoted(question, report)
     assert quoted(question.replace("GAAP", "operating"), report) == []
 
