@@ -47,20 +47,20 @@ def test_an_unknown_fault_is_a_mistake() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "error"),
+    ("kind", "seconds", "error"),
     [
-        ("rst", httpx.ReadError),
-        ("hang", httpx.ReadTimeout),
-        ("cutbody", httpx.RemoteProtocolError),
-        ("dripbody", TimeoutError),
+        ("rst", 10, httpx.ReadError),
+        ("hang", 0.4, httpx.ReadTimeout),
+        ("cutbody", 10, httpx.RemoteProtocolError),
+        ("dripbody", 0.4, TimeoutError),
     ],
 )
 def test_faults_of_the_connection(
-    google: httpx.Client, gemini: GeminiEmulator, kind: str, error: type[Exception]
+    google: httpx.Client, gemini: GeminiEmulator, kind: str, seconds: float, error: type[Exception]
 ) -> None:
     gemini.fault("*", kind)
     with pytest.raises(error):
-        read_for(google, 0.4)
+        read_for(google, seconds)
 
 
 def test_headers_that_never_end(gemini_server: Running[GeminiEmulator], gemini: GeminiEmulator) -> None:

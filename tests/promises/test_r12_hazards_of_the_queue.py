@@ -65,7 +65,7 @@ def test_b_a_paused_worker_that_wakes_changes_nothing(upload: Upload, agent: Fak
         assert eventually(lambda: agent.requests["embed"], seconds=60)
         zombie.signal(signal.SIGSTOP)
         with workers(1) as (successor,):
-            assert eventually(ready, seconds=60)
+            assert eventually(ready, seconds=120)
             successor.stop()
             before = Document.objects.values().get()
             zombie.signal(signal.SIGCONT)
