@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
-from backend.core.admin import link_to
+from backend.core.admin import Shown, link_to
 from backend.core.errors import ChatSphereError
 from backend.credits import plans, services
 from backend.credits.forms import CreditForm, PlanForm, PriceForm
@@ -24,19 +24,10 @@ SEARCH_OPENS = 20
 SEARCH_MIN_CHARS = 3
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(Shown, ModelAdmin):
     """Rows that only the services write."""
 
     actions = None
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_delete_permission(self, *_: Any) -> bool:
-        return False
 
     def form_page(self, request: HttpRequest, form: forms.Form, **context: Any) -> TemplateResponse:
         """A page around a plain form. In `context`: title, button (its text), original (the object)."""
