@@ -84,4 +84,5 @@ def test_the_time_is_linear_in_the_text(unit: str) -> None:
         paths([text], [[Span(start, start + 1) for start in range(0, size, 1000)]])
         return time.process_time() - begun
 
-    assert seconds(2_000_000) < 40 * max(seconds(200_000), 0.005)
+    # The shortest of some: the collector, which has all the tests to walk over, may come in between.
+    assert min(seconds(2_000_000) for _ in range(3)) < 40 * max(seconds(200_000), 0.005)
