@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -7,41 +5,27 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from backend.bots import services
 from backend.bots.models import Bot, BotVersion, IndexBuild
-from backend.core.admin import DeletedByService
+from backend.core.admin import DeletedByService, NotEdited, Shown
 
 
-class ReadOnly:
-    """Shown, not edited: what a bot says is its owner's business, and the services keep its history."""
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
-
-
-class BotVersionInline(ReadOnly, TabularInline):
+class BotVersionInline(Shown, TabularInline):
     model = BotVersion
     fields = ["number", "model", "strictness", "temperature", "top_k", "threshold", "chunk_chars", "created_at"]
     ordering = ["-number"]
     extra = 0
 
-    def has_delete_permission(self, *_: Any) -> bool:
-        return False
 
-
-class IndexBuildInline(ReadOnly, TabularInline):
+class IndexBuildInline(Shown, TabularInline):
     model = IndexBuild
     fields = ["embedding", "generation", "state", "done", "total", "error_code", "obsolete", "created_at", "updated_at"]
     ordering = ["-generation"]
     extra = 0
 
-    def has_delete_permission(self, *_: Any) -> bool:
-        return False
-
 
 @admin.register(Bot)
-class BotAdmin(DeletedByService, ReadOnly, ModelAdmin):
+class BotAdmin(DeletedByService, NotEdited, ModelAdmin):
+    """What a bot says is its owner's business, and the services keep its history."""
+
     list_display = ["name", "owner", "visibility", "embedding", "created_at", "deleted_at"]
     list_filter = ["visibility"]
     search_fields = ["name", "owner__email", "id"]

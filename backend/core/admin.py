@@ -9,14 +9,18 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 
-class Shown:
-    """Rows to look at: nobody adds, changes or deletes them here."""
+class NotEdited:
+    """Rows to look at: nobody adds or changes them here."""
 
     def has_add_permission(self, *_: Any) -> bool:
         return False
 
     def has_change_permission(self, *_: Any) -> bool:
         return False
+
+
+class Shown(NotEdited):
+    """Nor deletes them."""
 
     def has_delete_permission(self, *_: Any) -> bool:
         return False

@@ -1,13 +1,12 @@
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from backend.core.admin import DeletedByService
+from backend.core.admin import DeletedByService, NotEdited
 from backend.core.errors import Conflict
 from backend.documents import services, usage_admin, why
 from backend.documents.models import Document
@@ -16,7 +15,7 @@ __all__ = ["DocumentAdmin", "usage_admin"]
 
 
 @admin.register(Document)
-class DocumentAdmin(DeletedByService, ModelAdmin):
+class DocumentAdmin(DeletedByService, NotEdited, ModelAdmin):
     """Where a document stands and why. Its text is its owner's business, and not shown."""
 
     list_display = ["title", "bot", "kind", "state", "stage", "enabled", "error_code", "attempt", "updated_at"]
@@ -31,12 +30,6 @@ class DocumentAdmin(DeletedByService, ModelAdmin):
     ]  # fmt: skip
     readonly_fields = ["reason"]
     actions = ["retry", "cancel", "switch_off", "switch_on"]
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
 
     @admin.display(description="Why it is where it is")
     def reason(self, document: Document) -> str:

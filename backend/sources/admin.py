@@ -1,18 +1,16 @@
-from typing import Any
-
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from backend.core.admin import DeletedByService
+from backend.core.admin import DeletedByService, NotEdited
 from backend.sources import services
 from backend.sources.errors import SourceBusy, SourceNotFound, SourcePaused
 from backend.sources.models import Source
 
 
 @admin.register(Source)
-class SourceAdmin(DeletedByService, ModelAdmin):
+class SourceAdmin(DeletedByService, NotEdited, ModelAdmin):
     """Where a source stands and why."""
 
     list_display = ["title", "bot", "kind", "state", "paused", "error_code", "synced_at", "next_sync_at"]
@@ -25,12 +23,6 @@ class SourceAdmin(DeletedByService, ModelAdmin):
         "error_code", "error_message", "error_hint", "created_at", "updated_at",
     ]  # fmt: skip
     actions = ["sync"]
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
 
     @admin.action(description="Sync now", permissions=["view"])
     def sync(self, request: HttpRequest, queryset: QuerySet[Source]) -> None:

@@ -1,26 +1,19 @@
-from typing import Any
-
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from backend.core.admin import NotEdited
 from backend.telegram import services
 from backend.telegram.models import TelegramSession
 
 
 @admin.register(TelegramSession)
-class TelegramSessionAdmin(ModelAdmin):
+class TelegramSessionAdmin(NotEdited, ModelAdmin):
     """Which account reads channels here. A login is made on the command line, where nobody else sees the code."""
 
     list_display = ["account", "created_at", "revoked_at", "leaving_at"]
     fields = ["id", "account", "created_at", "revoked_at", "leaving_at", "holder", "lease_until", "follower"]
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
 
     def delete_model(self, request: HttpRequest, obj: TelegramSession) -> None:
         self._retire(request, obj)

@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import UserCreationForm
 
-from backend.core.admin import DeletedByService
+from backend.core.admin import DeletedByService, Shown
 from backend.users import services
 from backend.users.models import ApiKey, Session, User, normalise_email
 
@@ -25,20 +25,11 @@ class NewUserForm(UserCreationForm):
         return normalise_email(self.cleaned_data["email"])
 
 
-class CredentialInline(TabularInline):
+class CredentialInline(Shown, TabularInline):
     """Read only: credentials are made by their owner and ended by what is done to the account."""
 
     ordering = ["-id"]
     extra = 0
-
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_delete_permission(self, *_: Any) -> bool:
-        return False
 
 
 class SessionInline(CredentialInline):
