@@ -18,7 +18,7 @@ from agent_service.contract import StoredVector
 from agent_service.ports import Asked, Found, LexicalChunk, Lexicon, Ranked
 from agent_service.providers.binary_copy import int4_array, integer_rows, rows
 from agent_service.providers.postgres import WHICH, Connection, Database, which
-from agent_service.providers.ranking import parameters, statement
+from agent_service.providers.ranking import GROUP_BITS, parameters, statement
 
 NAME = "lexical index"
 KNOWN_SECONDS = 5.0
@@ -57,23 +57,24 @@ _NAMESPACES = """
     where starts_with(namespace, %s)
         and exists (select from vectors.lexical_chunk chunk where chunk.lexicon = vectors.lexicon.id)
 """
-_CHUNKS_WITH = """
+_CHUNKS_WITH = f"""
     select given.term, found.chunks from unnest(%(terms)s::int[]) as given (term) cross join lateral (
         select count(*) as chunks from (
             select from vectors.posting
-            where lexicon >> 8 = %(lexicon)s::int >> 8 and lexicon = %(lexicon)s::int and term = given.term
+            where lexicon >> {GROUP_BITS} = %(lexicon)s::int >> {GROUP_BITS} and lexicon = %(lexicon)s::int
+                and term = given.term
             limit 100
         ) counted
         offset 0
     ) found
     where found.chunks > 0
-"""
+"""  # noqa: S608
 _SOME = f"select chunk from vectors.lexical_chunk where lexicon = %(lexicon)s and {WHICH} limit %(limit)s"  # noqa: S608
 
 _BY_INDEX = "set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off"
 """The planner does not know how few postings a chunk has and would read those of all namespaces."""
 # Each posting is looked up by itself: joined, the planner may read all of the lexicon's for each that goes.
-_DELETE = """
+_DELETE = f"""
     with gone as (
         delete from vectors.lexical_chunk where lexicon = %(lexicon)s and chunk = any(%(ids)s)
         returning number, language, len, terms
@@ -83,8 +84,8 @@ _DELETE = """
         delete from vectors.posting where ctid = any(array(
             select found.place from pair cross join lateral (
                 select posting.ctid as place from vectors.posting
-                where posting.lexicon >> 8 = %(lexicon)s::int >> 8 and posting.lexicon = %(lexicon)s::int
-                    and posting.term = pair.term and posting.number = pair.number
+                where posting.lexicon >> {GROUP_BITS} = %(lexicon)s::int >> {GROUP_BITS}
+                    and posting.lexicon = %(lexicon)s::int and posting.term = pair.term and posting.number = pair.number
                 limit 1
             ) as found
         ))
@@ -94,7 +95,7 @@ _DELETE = """
         where stat.lexicon = %(lexicon)s and stat.language = was.language
     )
     select count(*) from gone
-"""
+"""  # noqa: S608
 
 _COPY_CHUNKS = """
     copy vectors.lexical_chunk (lexicon, number, chunk, document, version, language, len, terms)
