@@ -1,6 +1,7 @@
 """Every way the agent can fail becomes one error of ours."""
 
 import asyncio
+import gc
 import hashlib
 import json
 import uuid
@@ -18,6 +19,7 @@ from yarl import URL
 from agent_service import contract
 from backend import agent_client
 from backend.agent_client import AgentError, AgentGarbage, AgentRefused, AgentTimeout, AgentUnavailable, Scope
+from backend.config.asgi import application
 from tests.stack import free_port
 
 KEY = "a-service-key-of-more-than-thirty-two-characters"
@@ -164,6 +166,33 @@ async def test_a_connection_is_used_again_also_after_a_stream(wire: Wire) -> Non
         assert len([event async for event in agent.chat(CHAT, scope=SCOPE)]) == 3
         await agent.retrieve(RETRIEVE, scope=SCOPE)
     assert (len(wire.received), wire.connections) == (3, 1)
+
+
+async def test_the_server_keeps_its_connections_from_its_start_to_its_end(wire: Wire) -> None:
+    started, ending = asyncio.Event(), asyncio.Event()
+
+    async def receive() -> dict[str, str]:
+        if started.is_set():
+            await ending.wait()
+        return {"type": "lifespan.startup"}
+
+    async def send(_: object) -> None:
+        started.set()
+
+    collected_at = gc.get_threshold()
+    try:
+        living = asyncio.ensure_future(application({"type": "lifespan"}, receive, send))
+        await asyncio.wait_for(started.wait(), 3)
+        for _ in range(3):
+            await retrieve()
+        assert (len(wire.received), wire.connections) == (3, 1)
+        ending.set()
+        await living
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*collected_at)
+    await retrieve()
+    assert wire.connections == 2
 
 
 async def test_what_is_asked_meanwhile_shares_the_connections_that_are_kept(wire: Wire) -> None:

@@ -2,14 +2,12 @@
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
 from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError
 
 from backend import agent_client
-from backend.agent_client import AgentClient
 from backend.conversations.answers import answering, closing, counting, endings
 from backend.conversations.answers.endings import Outcome
 from backend.conversations.answers.turns import Turn
@@ -30,8 +28,6 @@ class RunningTurns:
         self._turns: dict[UUID, Turn] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None] | None = None
-        self._agent: AgentClient | None = None
-        self._stack = AsyncExitStack()
 
     def __len__(self) -> int:
         return len(self._turns)
@@ -40,13 +36,11 @@ class RunningTurns:
         return self._turns.get(answer_id)
 
     async def start(self, opened: OpenedTurn) -> Turn:
-        if self._agent is None:
-            self._agent = await self._stack.enter_async_context(agent_client.connect())
         if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.create_task(self._keep())
         turn = Turn(opened, request_id.current.get())
         self._turns[turn.answer_id] = turn
-        turn.work = asyncio.create_task(answering.answer(turn, self._agent))
+        turn.work = asyncio.create_task(_work(turn))
         task = asyncio.create_task(self._run(turn, turn.work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -69,7 +63,6 @@ class RunningTurns:
             await asyncio.wait(self._tasks)
         if self._keeper is not None:
             self._keeper.cancel()
-        await self._stack.aclose()
 
     async def _run(self, turn: Turn, work: "asyncio.Task[Outcome]") -> None:
         await asyncio.wait({work})
@@ -109,6 +102,11 @@ class RunningTurns:
         for answer_id, turn in running.items():
             turn.saved = shown[answer_id]
             _obey(turn, leases.get(answer_id))
+
+
+async def _work(turn: Turn) -> Outcome:
+    async with agent_client.connect() as agent:
+        return await answering.answer(turn, agent)
 
 
 def _obey(turn: Turn, lease: endings.Lease | None) -> None:
