@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
 
 from backend.core import api
 from backend.core.errors import NotFound
@@ -46,8 +47,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def _refusal(request: HttpRequest, status: HTTPStatus, code: str, message: str) -> HttpResponse:
     said = api.error_body(code, message)
-    if not request.path.startswith(PROGRAMS) and "text/html" in request.headers.get("Accept", ""):
+    if request.path.startswith(PROGRAMS):
+        return JsonResponse(body_for(request.path, status, said), status=status)
+    response: HttpResponse
+    if "text/html" in request.headers.get("Accept", ""):
         response = HttpResponse(render_to_string("refused.html", said), status=status)
         response["Content-Security-Policy"] = "default-src 'none'; style-src 'self'; frame-ancestors 'none'"
-        return response
-    return JsonResponse(body_for(request.path, status, said), status=status)
+    else:
+        response = JsonResponse(said, status=status)
+    patch_vary_headers(response, ["Accept"])
+    return response

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from backend import agent_client
-from backend.config import readiness
+from backend.config import pages, readiness
 from backend.users.models import User
 from tests.serving import serve
 
@@ -125,6 +125,7 @@ def test_a_browser_is_shown_a_page_where_there_is_nothing_and_a_program_a_code(
 ) -> None:
     response = client.get(path, headers={"Accept": accepted})
     assert (response.status_code, response.headers["Content-Type"]) == (404, shown)
+    assert path != "/nowhere/" or "Accept" in response.headers["Vary"].split(", ")
     assert ("<h1>There is nothing here" in response.content.decode()) == shown.startswith("text/html")
 
 
@@ -135,6 +136,22 @@ def test_an_administrator_who_may_not_is_shown_a_page(client: Client, owner: Use
     response = client.get("/admin/users/user/", headers={"Accept": "text/html"})
     assert (response.status_code, response.headers["Content-Type"]) == (403, "text/html; charset=utf-8")
     assert "You may not do this." in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "shown"), [("text/html", "text/html; charset=utf-8"), ("*/*", "application/json")]
+)
+def test_a_failure_of_ours_is_told_without_its_words(
+    monkeypatch: pytest.MonkeyPatch, accepted: str, shown: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("the key is hunter2")
+
+    monkeypatch.setattr(pages, "render", fails)
+    response = Client(raise_request_exception=False).get("/", headers={"Accept": accepted})
+    assert (response.status_code, response.headers["Content-Type"]) == (500, shown)
+    assert "Something failed on our side." in response.content.decode()
+    assert "hunter2" not in response.content.decode()
 
 
 @pytest.mark.django_db
