@@ -228,13 +228,17 @@ def test_reading_leaves_no_descriptor_open(settings: Settings) -> None:
     def give_up(_done: int, _total: int | None) -> None:
         raise InterruptedError
 
+    def none_more() -> bool:
+        """Fewer may be open than before: of the first reading something may not have been closed yet."""
+        return all(now <= before[name] for name, now in opened().items())
+
     extracted(b"one", "text")
     before = opened()
     for _ in range(3):
         extracted(b"one", "text")
         with pytest.raises(InterruptedError):
             extracted(b"one", "text", give_up)
-    assert eventually(lambda: opened() == before, seconds=5), (before, opened())
+    assert eventually(none_more, seconds=5), (before, opened())
 
 
 def test_a_parser_leaves_nothing_to_the_next(program: Callable[[str], None]) -> None:
