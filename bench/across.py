@@ -91,8 +91,8 @@ async def _fill(stack: Stack, template: str, bots: int) -> UUID:
         connection.execute(_CLONES)
         cursor = connection.cursor()
         with cursor.copy("copy clone from stdin") as copy:
-            for row in clones:
-                copy.write_row(row)
+            for clone in clones:
+                copy.write_row(clone)
         with cursor.copy("copy part from stdin") as copy:
             for row in parts:
                 copy.write_row(row)

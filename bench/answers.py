@@ -164,4 +164,4 @@ def _vendor_calls(target: Product) -> dict[str, int]:
 def _sql(target: Product, *statements: str) -> None:
     with psycopg.connect(target.stack.postgres.url(), autocommit=True) as connection:
         for statement in statements:
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)

@@ -5,7 +5,6 @@ import importlib
 import logging
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -208,4 +207,4 @@ def measure(target: Product, *, label: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
