@@ -6,6 +6,8 @@ wants its place in `OPEN`. Until then the build is red.
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +15,7 @@ from uuid import UUID
 
 import pytest
 from django.core.serializers import serialize
+from django.db import transaction
 from django.http import HttpResponseBase
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
@@ -223,17 +226,16 @@ def scalar(part: dict[str, Any], ids: dict[str, Any], name: str) -> Any:
     return numbers.get(str(part.get("type")), "text of a stranger")
 
 
-def call(
-    client: APIClient, method: str, path: str, operation: dict[str, Any], ids: dict[str, Any], *, query_ids: bool = True
-) -> HttpResponseBase:
+def call(client: APIClient, operation: Operation, ids: dict[str, Any], *, query_ids: bool = True) -> HttpResponseBase:
+    method, path, spec = operation
     url = path.format(**FIXED, **ids) if ids else path.format(**FIXED)
     query = {
-        parameter["name"]: sample(operation["schema"], parameter["schema"], ids, parameter["name"])
-        for parameter in operation.get("parameters", [])
+        parameter["name"]: sample(spec["schema"], parameter["schema"], ids, parameter["name"])
+        for parameter in spec.get("parameters", [])
         if query_ids and parameter["in"] == "query" and parameter["schema"].get("format") == "uuid"
     }
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
-    body = sample(operation["schema"], content["schema"], ids) if content else None
+    content = spec.get("requestBody", {}).get("content", {}).get("application/json")
+    body = sample(spec["schema"], content["schema"], ids) if content else None
     if method == "get":
         return client.get(url, query)
     return getattr(client, method)(url, body)  # type: ignore[no-any-return]
@@ -277,12 +279,22 @@ def test_what_works_without_signing_in_exists() -> None:
     assert {name_of(operation) for operation in ALL} >= OPEN
 
 
-@pytest.mark.parametrize("operation", [one for one in ALL if name_of(one) not in OPEN], ids=name_of)
-def test_anonymous_gets_401(operation: Operation, world: World) -> None:
-    method, path, spec = operation
-    response = call(APIClient(), method, path, spec, world.ids())
-    assert response.status_code == HTTPStatus.UNAUTHORIZED
-    assert CANARY not in str(said(response))
+@contextmanager
+def walked(operation: Operation, subtests: pytest.Subtests) -> Iterator[None]:
+    """What it does is undone: all operations are walked in the same world."""
+    with subtests.test(name_of(operation)), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def test_anonymous_gets_401(world: World, subtests: pytest.Subtests) -> None:
+    for operation in ALL:
+        if name_of(operation) in OPEN:
+            continue
+        with walked(operation, subtests):
+            response = call(APIClient(), operation, world.ids())
+            assert response.status_code == HTTPStatus.UNAUTHORIZED
+            assert CANARY not in str(said(response))
 
 
 @pytest.fixture(params=["access token", "api key"])
@@ -293,41 +305,46 @@ def strangers_client(request: pytest.FixtureRequest, stranger: User, as_user: An
     return client
 
 
-@pytest.mark.parametrize("operation", WITH_SLOTS, ids=name_of)
 def test_a_foreign_id_is_answered_like_one_that_never_was(
-    operation: Operation, world: World, strangers_client: APIClient
+    world: World, strangers_client: APIClient, subtests: pytest.Subtests
 ) -> None:
-    method, path, spec = operation
     before = world.export()
-    client = strangers_client
-    foreign = said(call(client, method, path, spec, world.ids()))
-    unknown = said(call(client, method, path, spec, dict.fromkeys(world.ids(), uuid7())))
-    assert foreign == unknown
-    # What changes the account itself is closed to every API key.
-    assert foreign[0] == HTTPStatus.NOT_FOUND or foreign[1]["code"] == "person_required"
-    assert world.export() == before
+    for operation in WITH_SLOTS:
+        with walked(operation, subtests):
+            foreign = said(call(strangers_client, operation, world.ids()))
+            unknown = said(call(strangers_client, operation, dict.fromkeys(world.ids(), uuid7())))
+            assert foreign == unknown
+            # What changes the account itself is closed to every API key.
+            assert foreign[0] == HTTPStatus.NOT_FOUND or foreign[1]["code"] == "person_required"
+            assert world.export() == before
 
 
-@pytest.mark.parametrize("operation", [one for one in ALL if not slots(one[1])], ids=name_of)
 def test_without_an_id_in_the_path_nothing_foreign_is_shown_or_changed(
-    operation: Operation, world: World, stranger: User, as_user: Any
+    world: World, stranger: User, as_user: Any, subtests: pytest.Subtests
 ) -> None:
-    method, path, spec = operation
-    before = world.export()
-    answered = said(call(as_user(stranger), method, path, spec, world.ids()))
-    assert CANARY not in str(answered)
-    assert answered[0] < HTTPStatus.INTERNAL_SERVER_ERROR or "agent_unavailable" in str(answered[1])  # none runs here
-    assert world.export() == before
+    client, before = as_user(stranger), world.export()
+    for operation in ALL:
+        if slots(operation[1]):
+            continue
+        with walked(operation, subtests):
+            status, body = said(call(client, operation, world.ids()))
+            assert CANARY not in str(body)
+            assert status < HTTPStatus.INTERNAL_SERVER_ERROR or "agent_unavailable" in str(body)  # none runs here
+            assert world.export() == before
 
 
-@pytest.mark.parametrize("operation", [one for one in WITH_SLOTS if one[0] == "get"], ids=name_of)
-def test_the_owner_reads_their_own(operation: Operation, world: World, owner: User, as_user: Any) -> None:
+def test_the_owner_reads_their_own(world: World, owner: User, as_user: Any, subtests: pytest.Subtests) -> None:
     """Otherwise the matrix above would be green for a route that answers nobody."""
-    method, path, spec = operation
-    response = call(as_user(owner), method, path, spec, world.ids(), query_ids=False)
-    allowed = {HTTPStatus.OK}
-    if path.endswith("/file/"):
-        allowed.add(HTTPStatus.NOT_FOUND)  # this world's documents were written without their files
-    if path.endswith("/context/"):
-        allowed.add(HTTPStatus.SERVICE_UNAVAILABLE)  # this world has no agent to ask which models there are
-    assert response.status_code in allowed
+    client = as_user(owner)
+    for operation in WITH_SLOTS:
+        method, path, _ = operation
+        if method != "get":
+            continue
+        with walked(operation, subtests):
+            response = call(client, operation, world.ids(), query_ids=False)
+            allowed = {HTTPStatus.OK}
+            if path.endswith("/file/"):
+                allowed.add(HTTPStatus.NOT_FOUND)  # this world's documents were written without their files
+            if path.endswith("/context/"):
+                allowed.add(HTTPStatus.SERVICE_UNAVAILABLE)  # this world has no agent to ask which models there are
+            assert response.status_code in allowed

@@ -15,6 +15,7 @@ from backend.documents.parser.tags import scan
 from backend.documents.parser.text import decode
 
 WANTS_LINK = True
+warm = webpage.warm
 
 LINKS_LIMIT = 5_000  # of one page
 URLS_LIMIT = 50_000  # of one sitemap, by its protocol

@@ -79,7 +79,9 @@ class Server:
             return
         self._imported.add(name)
         with contextlib.suppress(ImportError):
-            importlib.import_module(f"{child.PACKAGE}.{name}")
+            reader = importlib.import_module(f"{child.PACKAGE}.{name}")
+            if warm := getattr(reader, "warm", None):
+                warm()
         gc.collect()
         gc.freeze()  # so that a parser's collections do not copy our pages
 
