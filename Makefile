@@ -21,7 +21,7 @@ manage: setup-run ## Run a Django command with the database up: make manage ARGS
 	@exec $(PY) -m launcher exec -- python manage.py $(ARGS)
 
 test: setup-dev ## Run the tests (ARGS="-k word")
-	@exec $(PY) -m pytest -n 3 --dist loadfile -m "not long" -q $(ARGS)
+	@exec $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long" -q $(ARGS)
 
 coverage: override ARGS += --cov --cov-report=term
 coverage: test ## Run the tests under coverage: at least 90 % with branches; takes about twice as long

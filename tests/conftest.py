@@ -1,6 +1,8 @@
 """The fixed cast of every tenant test."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
@@ -9,6 +11,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as limits
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from backend.credits import price_book
 from backend.users import services
@@ -19,6 +22,10 @@ from tests.emptying import empty_by_deleting
 limits.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 limits.load_profile("any-machine")
 
+TESTS = Path(__file__).parent
+LONG_FIRST = ("promises", "e2e", "launcher")
+"""Folders whose files take longest: what runs beside them comes to its end with short ones, and together."""
+
 PASSWORD = "correct horse battery"
 _PASSWORD_HASH = ""  # hashed once
 # Argon2 is slow on purpose, a third of a second for each password: a test that measures has `slow_hashing`.
@@ -26,10 +33,32 @@ QUICK_HASHING = {"time_cost": 1, "memory_cost": 8, "parallelism": 1}
 SLOW_HASHING = {name: getattr(Argon2PasswordHasher, name) for name in QUICK_HASHING}
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in LONG_FIRST)
+
+
 @pytest.fixture(autouse=True)
 def _quick_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in QUICK_HASHING.items():
         monkeypatch.setattr(Argon2PasswordHasher, name, value)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _static_files_are_found_once() -> Iterator[None]:
+    """Each client makes the middleware anew, which would look through the folders of all apps."""
+    find = WhiteNoiseMiddleware.add_files_from_finders
+    found: dict[str, Any] = {}
+
+    def find_once(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            find(middleware)
+            found.update(middleware.files)
+        middleware.files.update(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
+        yield
 
 
 @pytest.fixture
