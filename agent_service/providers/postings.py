@@ -9,7 +9,6 @@ import struct
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
@@ -18,16 +17,16 @@ from agent_service.contract import StoredVector
 from agent_service.ports import Asked, Found, LexicalChunk, Lexicon, Ranked
 from agent_service.providers.binary_copy import int4_array, integer_rows, rows
 from agent_service.providers.postgres import WHICH, Connection, Database, which
-from agent_service.providers.ranking import GROUP_BITS, parameters, statement
+from agent_service.providers.ranking import GROUP_BITS, array, parameters, statement
 
 NAME = "lexical index"
 KNOWN_SECONDS = 5.0
 KNOWN_SETS = 1000
 """How long and of how many sets of namespaces it is remembered what they hold: of ten thousand it takes a while."""
-COMMON_SECONDS = 60.0
-COMMON_SETS = 1000
-"""How long and of how many namespaces it is remembered which of their terms are common: to count those anew takes most
-of a search's time."""
+FREQUENT_SECONDS = 60.0
+FREQUENT_SETS = 200
+"""How long and of how many sets of namespaces it is remembered in how many chunks their frequent terms are: to count
+them anew takes most of a search's time."""
 DELETED_AT_ONCE = 1000
 _INT4, _INT2 = struct.Struct("!i"), struct.Struct("!h")
 
@@ -114,7 +113,7 @@ class PostingIndex:
         self.database = database
         self.at_once: int | None = database.size
         self._known: dict[tuple[str, ...], tuple[float, Lexicon | None]] = {}
-        self._common: dict[int, tuple[float, frozenset[int]]] = {}
+        self._frequent: dict[str, tuple[float, dict[int, int]]] = {}
 
     async def present(self, namespace: str, ids: Sequence[UUID]) -> set[UUID]:
         parameters = {"namespace": namespace, "ids": list(ids)}
@@ -154,11 +153,18 @@ class PostingIndex:
     async def search(
         self, lexicon: Lexicon, asked: Sequence[Asked], limit: int, documents: Collection[UUID] | None = None
     ) -> Ranked:
-        if rarer := self._rarer(lexicon, asked):
-            ranked = await self._ranked(lexicon, rarer, limit, documents)
-            if ranked.hits:
-                return ranked
-        return await self._ranked(lexicon, asked, limit, documents)
+        many = len(lexicon.keys) > 1
+        known = self._counts(lexicon)
+        given = parameters(lexicon, asked, limit, documents, known)
+        async with self.database.connection() as connection:
+            cursor = await connection.execute(_SEARCH[many, documents is not None].encode(), given, binary=True)
+            rows = await cursor.fetchall()
+        if rows and rows[0][6]:
+            known.update(zip(rows[0][6], rows[0][7], strict=True))
+        hits = [Found(*row[:4]) for row in rows]
+        confidence = max((min(1.0, row[4] / row[5]) for row in rows), default=0.0)
+        missing = (rows[0][8] or ()) if rows else (form for one in asked for form in one.forms)
+        return Ranked(hits, confidence, frozenset(missing), [row[9] for row in rows] if many else ())
 
     async def chunks_with(self, lexicon: Lexicon, terms: Sequence[int]) -> Mapping[int, int]:
         given = {"lexicon": lexicon.keys[0], "terms": list(terms)}
@@ -201,39 +207,16 @@ class PostingIndex:
     async def aclose(self) -> None:
         await self.database.aclose()
 
-    async def _ranked(
-        self, lexicon: Lexicon, asked: Sequence[Asked], limit: int, documents: Collection[UUID] | None
-    ) -> Ranked:
-        many = len(lexicon.keys) > 1
-        given = parameters(lexicon, asked, limit, documents)
-        async with self.database.connection() as connection:
-            cursor = await connection.execute(_SEARCH[many, documents is not None].encode(), given, binary=True)
-            rows = await cursor.fetchall()
-        if rows and not many:
-            self._remember(lexicon.keys[0], rows[0][6])
-        hits = [Found(*row[:4]) for row in rows]
-        confidence = max((min(1.0, row[4] / row[5]) for row in rows), default=0.0)
-        missing = (rows[0][7] or ()) if rows else (form for one in asked for form in one.forms)
-        return Ranked(hits, confidence, frozenset(missing), [row[8] for row in rows] if many else ())
-
-    def _rarer(self, lexicon: Lexicon, asked: Sequence[Asked]) -> list[Asked]:
-        """Without the terms that are known to be common; empty where there are none, or nothing else."""
-        until, common = self._common.get(lexicon.keys[0], (0.0, frozenset()))
-        if len(lexicon.keys) > 1 or until < time.monotonic() or not any(one.forms & common for one in asked):
-            return []
-        left = [replace(one, forms=one.forms - common) for one in asked]
-        return [one for one in left if one.forms]
-
-    def _remember(self, lexicon: int, common: Sequence[int] | None) -> None:
-        if not common:
-            return
-        until, known = self._common.get(lexicon, (0.0, frozenset()))
-        now = time.monotonic()
+    def _counts(self, lexicon: Lexicon) -> dict[int, int]:
+        """Of its frequent terms, as far as they are known; to be added to."""
+        key, now = array(tuple(lexicon.keys)), time.monotonic()
+        until, counts = self._frequent.get(key, (0.0, {}))
         if until < now:
-            until, known = now + COMMON_SECONDS, frozenset()
-        if len(self._common) >= COMMON_SETS:
-            self._common.clear()
-        self._common[lexicon] = (until, known.union(common))
+            if len(self._frequent) >= FREQUENT_SETS:
+                self._frequent.clear()
+            counts = {}
+            self._frequent[key] = (now + FREQUENT_SECONDS, counts)
+        return counts
 
     async def _together(self, namespaces: Sequence[str]) -> Lexicon | None:
         async with self.database.connection() as connection:

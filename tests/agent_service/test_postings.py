@@ -183,17 +183,62 @@ async def test_a_term_of_most_chunks_is_looked_for_only_where_there_is_no_rarer_
         assert [(await search(index, namespace, question)).hits for question in ("oil", "oil zebra")] == every[1:]
 
 
-async def test_what_is_common_is_asked_again_after_a_while(
-    index: PostingIndex, namespace: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("seconds", [60.0, 0.2])
+async def test_how_frequent_a_term_is_is_counted_again_after_a_while(
+    index: PostingIndex, namespace: str, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     monkeypatch.setattr(ranking, "COMMON_FROM", 3)
-    monkeypatch.setattr(postings, "COMMON_SECONDS", 0.2)
-    await index.upsert(namespace, [chunk("The oil price", 1), chunk("The oil ship", 2), chunk("Grain", 3)])
-    assert [UUID(bytes=hit.chunk).int for hit in (await search(index, namespace, "oil price")).hits] == [1]
-    await index.upsert(namespace, [chunk("Winter harvest", number) for number in range(4, 9)])
+    monkeypatch.setattr(ranking, "FREQUENT", 2)
+    monkeypatch.setattr(postings, "FREQUENT_SECONDS", seconds)
+    texts = ["The oil price", "The oil ship", "Grain", "Winter harvest"]
+    await index.upsert(namespace, [chunk(text, number) for number, text in enumerate(texts, 1)])
+    assert len((await search(index, namespace, "oil price")).hits) == 2
+    await index.upsert(namespace, [chunk("The oil market", number) for number in range(5, 15)])
     await asyncio.sleep(0.25)
-    found = (await search(index, namespace, "oil price")).hits
-    assert sorted(UUID(bytes=hit.chunk).int for hit in found) == [1, 2]
+    found = [UUID(bytes=hit.chunk).int for hit in (await search(index, namespace, "oil price")).hits]
+    # By then oil is in most chunks, and is not looked for.
+    assert found == [1] if seconds < 1 else len(found) == 12
+
+
+async def test_frequent_terms_are_looked_up_for_what_rarer_ones_find(
+    index: PostingIndex, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(5)
+    texts = [" ".join(chance.choices(WORDS, range(1, 13), k=6)) for _ in range(200)]
+    await index.upsert(namespace, [chunk(text, number) for number, text in enumerate(texts, 1)])
+    question = "oil price port ship of the grain harvest"
+    every = await search(index, namespace, question, limit=200)
+    scores = {hit.chunk: hit.score for hit in every.hits}
+    monkeypatch.setattr(ranking, "READ_ANYWAY", 1)
+    for read in (30, 100, 200):
+        monkeypatch.setattr(ranking, "READ", read)
+        ranked = await search(index, namespace, question, limit=200)
+        assert 0 < len(ranked.hits) < len(every.hits)
+        assert {hit.chunk: pytest.approx(hit.score) for hit in ranked.hits} == {
+            hit.chunk: scores[hit.chunk] for hit in ranked.hits
+        }
+        assert ranked.confidence == pytest.approx(every.confidence)
+        assert ranked.missing == every.missing
+    monkeypatch.setattr(ranking, "READ", 30)
+    monkeypatch.setattr(ranking, "COMPLETED", 3)
+    assert [hit.chunk for hit in (await search(index, namespace, question, limit=3)).hits[:1]] == [every.hits[0].chunk]
+    monkeypatch.setattr(ranking, "READ_ANYWAY", 1000)
+    assert len((await search(index, namespace, question, limit=200)).hits) == len(every.hits)
+
+
+async def test_a_rare_word_alone_does_not_keep_a_question_from_its_frequent_ones(
+    index: PostingIndex, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "READ", 3)
+    monkeypatch.setattr(ranking, "READ_ANYWAY", 2)
+    texts = {1: "Embargo"} | dict.fromkeys(range(2, 12), "The oil price") | dict.fromkeys(range(12, 32), "Grain")
+    await index.upsert(namespace, [chunk(text, number) for number, text in texts.items()])
+    found = [UUID(bytes=hit.chunk).int for hit in (await search(index, namespace, "oil embargo")).hits]
+    assert found == list(range(1, 12))
+    lexicon = await index.lexicon(namespace)
+    assert lexicon is not None
+    chosen = await index.search(lexicon, asked("oil embargo grain", lexicon.languages), 100, [UUID(int=1)])
+    assert len(chosen.hits) == 31  # of chosen documents all is read
 
 
 async def test_what_another_process_has_stored_meanwhile_counts_for_no_passage_against_it(
