@@ -9,12 +9,12 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
-from agent_service.providers.postgres import Connection, Database
+from agent_service.providers.postgres import CANDIDATES, Connection, Database
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,12 @@ BYTES_BESIDE_NUMBERS = 700
 """Of one vector in a graph that is being built: its neighbours (16 at each level, twice that at the lowest) and what
 PostgreSQL keeps of each."""
 
+CANDIDATES_OF_LARGE = ((500_000, 1000), (50_000, 600))
+"""From how many vectors on so many candidates, largest first; pgvector takes no more. With the usual ones a question
+sometimes ends among the neighbours of another subject, the more often the more vectors there are."""
+
 _KNOWN = """
-    select relname, indisvalid, namespace
+    select relname, indisvalid, reltuples::bigint, namespace
     from pg_index join pg_class on pg_class.oid = indexrelid
         left join vectors.lexicon on lexicon.id = substring(relname from '^graph_([0-9]+)_')::int
     where indrelid = 'vectors.vector'::regclass and starts_with(relname, 'graph_')
@@ -44,10 +48,12 @@ _SIZES = """
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """`lexicon`: the namespace's number, None for all of them."""
+    """`lexicon`: the namespace's number, None for all of them. `vectors`: how many there were when it was built or
+    PostgreSQL counted them last."""
 
     lexicon: int | None
     dimension: int
+    vectors: int = field(default=0, compare=False)
 
     @property
     def name(self) -> str:
@@ -64,10 +70,14 @@ class Graph:
         """A query that does not say it never takes the graph."""
         return f"(embedding::halfvec({self.dimension}))"
 
+    @property
+    def candidates(self) -> int:
+        return next((many for least, many in CANDIDATES_OF_LARGE if self.vectors >= least), CANDIDATES)
 
-def named(name: str) -> Graph:
+
+def named(name: str, vectors: int) -> Graph:
     _, which, dimension = name.split("_")
-    return Graph(None if which == "all" else int(which), int(dimension))
+    return Graph(None if which == "all" else int(which), int(dimension), vectors)
 
 
 class Graphs:
@@ -101,7 +111,7 @@ class Graphs:
             if connection is None:
                 return []
             rows = await (await connection.execute(_KNOWN)).fetchall()
-            known = {named(name): valid for name, valid, _ in rows}
+            known = {named(name, vectors): valid for name, valid, vectors, _ in rows}
             wanted = await self._wanted(connection, {graph for graph, valid in known.items() if valid})
             done = []
             for graph, valid in known.items():
@@ -166,7 +176,7 @@ class Graphs:
         self._looked = now
         async with self._database.connection() as connection:
             rows: list[tuple[Any, ...]] = await (await connection.execute(_KNOWN)).fetchall()
-        graphs = [(named(name), namespace) for name, valid, namespace in rows if valid]
+        graphs = [(named(name, vectors), namespace) for name, valid, vectors, namespace in rows if valid]
         self._of = {(namespace, graph.dimension): graph for graph, namespace in graphs}
 
     @asynccontextmanager

@@ -20,7 +20,7 @@ from agent_service.contract import StoredVector
 from agent_service.ports import Found, StoredChunk, Vector
 from agent_service.providers.binary_copy import rows
 from agent_service.providers.graphs import GRAPH_FROM, Graph, Graphs
-from agent_service.providers.postgres import WHICH, Connection, Database, which
+from agent_service.providers.postgres import CANDIDATES, WHICH, Connection, Database, which
 from agent_service.settings import Settings
 
 NAME = "pgvector"
@@ -161,7 +161,7 @@ class PgvectorStore:
             return await self._found(_SEARCH_DOCUMENTS, asked | {"documents": list(documents)})
         graph = await self.graphs.of(namespace, len(vector))
         if graph is not None:
-            found = await self._found(by_graph(graph), asked)
+            found = await self._near(graph, asked)
             if len(found) == limit:
                 return found
         return await self._found(SEARCH, asked)
@@ -175,7 +175,7 @@ class PgvectorStore:
             return await self._found(_SEARCH_MANY_DOCUMENTS, asked | {"documents": list(documents)})
         graph = await self.graphs.of_everything(len(vector)) if self.graphs.worth(known.passages, len(vector)) else None
         if graph is not None:
-            found = await self._found(by_graph(graph, "lexicon = any(%(lexicons)s::int[])"), asked)
+            found = await self._near(graph, asked, "lexicon = any(%(lexicons)s::int[])")
             if len(found) == limit:
                 return found
         return await self._found(_SEARCH_NEARLY_ALL if known.nearly_all else _SEARCH_MANY, asked)
@@ -230,6 +230,15 @@ class PgvectorStore:
                 self._known.clear()
             self._known[namespaces] = (time.monotonic() + KNOWN_SECONDS, known)
         return known
+
+    async def _near(self, graph: Graph, parameters: dict[str, Any], further: str = "true") -> list[Found]:
+        statement = by_graph(graph, further)
+        if graph.candidates == CANDIDATES:
+            return await self._found(statement, parameters)
+        async with self.database.connection() as connection, connection.transaction():
+            await connection.execute(f"set local hnsw.ef_search = {graph.candidates}".encode())
+            rows = await (await connection.execute(statement.encode(), parameters, binary=True)).fetchall()
+        return [Found(*row) for row in rows]
 
     async def _found(self, statement: str, parameters: dict[str, Any]) -> list[Found]:
         async with self.database.connection() as connection:

@@ -124,8 +124,10 @@ MIGRATION_TABLE = """
     )
 """
 
-_GRAPH_SEARCH = "set hnsw.ef_search = 200; set hnsw.iterative_scan = relaxed_order"
-"""Goes on where the first 200 do not suffice, and need not give them in order."""
+CANDIDATES = 200
+"""So many a graph keeps while it looks for the nearest."""
+_GRAPH_SEARCH = f"set hnsw.ef_search = {CANDIDATES}; set hnsw.iterative_scan = relaxed_order"
+"""Goes on where the first candidates do not suffice, and need not give them in order."""
 
 Connection = AsyncConnection[TupleRow]
 

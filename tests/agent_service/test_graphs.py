@@ -164,6 +164,19 @@ async def test_a_search_for_more_than_the_graph_gives_gets_them_all(short_sighte
     assert found == await exactly(store, ["large"], asked, 300)
 
 
+async def test_in_a_graph_of_very_many_more_candidates_are_kept(
+    short_sighted: None, store: PgvectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphs, "CANDIDATES_OF_LARGE", ((LARGE, 300),))
+    await fill(store, "large", LARGE)
+    await store.maintain()
+    graph, asked = await store.graphs.of("large", DIMENSION), pgvector._asked(vector(random.Random(6)), 300)
+    assert graph is not None
+    assert (graph.vectors, graph.candidates) == (LARGE, 300)
+    assert len(await store._near(graph, asked)) == 300
+    assert len(await store._found(pgvector.by_graph(graph), asked)) < 300  # for this one search only
+
+
 async def test_a_search_over_few_of_many_gives_all_its_rows_though_the_graph_gives_too_few(
     short_sighted: None, store: PgvectorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
