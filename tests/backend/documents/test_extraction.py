@@ -218,6 +218,15 @@ def test_a_parser_has_no_descriptor_but_its_own(program: Callable[[str], None]) 
     assert extracted(b"x", "text")[0].label == "[]"
 
 
+@pytest.mark.parametrize("name", ["webpage", "links"])
+def test_what_short_pages_need_is_loaded_once_and_not_for_each_page(program: Callable[[str], None], name: str) -> None:
+    program(
+        "import json\nfrom trafilatura import external\n"
+        "print(json.dumps(dict(label=str(bool(external.JT_STOPLIST)), text='')))\nprint('{\"done\": true}')"
+    )
+    assert extracted(b"x", name)[0].label == "True"
+
+
 def test_reading_leaves_no_descriptor_open(settings: Settings) -> None:
     """Neither in the worker nor in its server, nor where the parser is given up."""
 
