@@ -235,6 +235,7 @@ class PostingIndex:
             rows = await (await connection.execute(_SOME, chosen | more)).fetchall()
             if rows:
                 await connection.execute(_DELETE, {"lexicon": row[0], "ids": [chunk for (chunk,) in rows]})
+                self._frequent.pop(array((row[0],)), None)
         return len(rows)
 
     async def _numbers(self, namespace: str, count: int) -> tuple[int, int]:

@@ -200,6 +200,19 @@ async def test_how_frequent_a_term_is_is_counted_again_after_a_while(
     assert found == [1] if seconds < 1 else len(found) == 12
 
 
+async def test_what_was_frequent_before_a_deletion_is_counted_again(
+    index: PostingIndex, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "FREQUENT", 2)
+    await index.upsert(namespace, [chunk("Oil", number) for number in range(1, 12)])
+    await index.upsert(namespace, [chunk("The oil ship", 12, document=2), chunk("Grain", 13, document=2)])
+    await search(index, namespace, "oil")
+    await index.delete(namespace, UUID(int=1), None, None)
+    kept = [(hit.chunk, hit.score) for hit in (await search(index, namespace, "oil")).hits]
+    await index.upsert(f"{namespace} 2", [chunk("The oil ship", 12, document=2), chunk("Grain", 13, document=2)])
+    assert kept == [(hit.chunk, hit.score) for hit in (await search(index, f"{namespace} 2", "oil")).hits]
+
+
 async def test_frequent_terms_are_looked_up_for_what_rarer_ones_find(
     index: PostingIndex, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
