@@ -4,6 +4,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def pdf(pages: Sequence[str], *, encrypted: bool = False) -> bytes:
     return assembled(objects, trailer if encrypted else b"")
 
 
+@cache
 def poison_pdf(mebibytes: int = 1100) -> bytes:
     """2.3 KB that unpack to more memory than pdfium may have, at which it aborts."""
     packer = zlib.compressobj(9)
