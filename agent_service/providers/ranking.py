@@ -19,9 +19,10 @@ one: it tells no chunk from another, in the formula's first form it even counts 
 postings takes longer than all else. What is smaller is searched fast with all terms.
 """
 READ = 20_000
-"""Postings that are read for one question, those of its rarest terms first. What is left, the frequent terms of a large
-namespace, is looked up for the best that the others find: that hardly changes which those are, and reading it takes
-longer than all else.
+READ_SHARE = 0.1
+"""Postings that are read for one question, or so many for each chunk of the namespace where that is more; those of its
+rarest terms first. What is left, the frequent terms of a large namespace, is looked up for the best that the others
+find: that hardly changes which those are, and reading it takes longer than all else.
 """
 READ_ANYWAY = 2_000
 """While fewer are read the next term is read too, however frequent: a misspelt word alone finds nothing."""
@@ -154,7 +155,7 @@ def parameters(
         "most": lexicon.chunks / 2 if lexicon.chunks >= COMMON_FROM else math.inf,
         "frequent": FREQUENT,
         # Of chosen documents all is read: what is rare among all may not be in any of them.
-        "read": READ if documents is None else math.inf,
+        "read": max(READ, READ_SHARE * lexicon.chunks) if documents is None else math.inf,
         "read_anyway": READ_ANYWAY,
         "completed": max(COMPLETED, limit),
         "shortest": K1 * (1 - B),
