@@ -13,6 +13,7 @@ from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from backend.bots.catalogue import catalogue
 from backend.credits import price_book
 from backend.users import services
 from backend.users.models import User
@@ -97,9 +98,10 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 
 @pytest.fixture(autouse=True)
-def _no_remembered_prices() -> None:
-    """A price of the test before may be gone from the database."""
+def _nothing_remembered() -> None:
+    """A price of the test before may be gone from the database, and so may the agent that offered its models."""
     price_book.forget_prices()
+    catalogue.forget()
 
 
 @pytest.fixture
